@@ -1,0 +1,1 @@
+//! The words on the wire: OpenAI requests, answers, SSE frames and errors; lossless editing.

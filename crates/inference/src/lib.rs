@@ -1,0 +1,1 @@
+//! What a text is: built-in classifiers and PII recognisers.

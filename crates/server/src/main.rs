@@ -1,0 +1,2 @@
+//! The semantic router: one binary.
+fn main() {}

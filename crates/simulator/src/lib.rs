@@ -1,0 +1,1 @@
+//! An OpenAI-compatible backend with scripted latency, streams and faults.

@@ -1,0 +1,1 @@
+//! The exits of a record: OTLP, stdout, metrics, log lines.

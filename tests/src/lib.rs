@@ -1,0 +1,1 @@
+//! End-to-end tests of the whole process with real clients and collectors.

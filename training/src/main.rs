@@ -1,0 +1,2 @@
+//! Trains the built-in models.
+fn main() {}
