@@ -1,0 +1,2 @@
+//! Time per text of each built-in signal.
+fn main() {}
