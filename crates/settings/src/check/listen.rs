@@ -1,0 +1,34 @@
+//! Where the router listens.
+
+use std::net::SocketAddr;
+
+use crate::secret::Secret;
+
+/// Where the router listens. `None` is a listener that is switched off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listen {
+    /// The HTTP door.
+    pub http: Option<Listener>,
+    /// Prometheus `/metrics`.
+    pub metrics: Option<Listener>,
+    /// The admin API.
+    pub admin: Option<Admin>,
+}
+
+/// One address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The address; port 0 lets the system choose.
+    pub address: SocketAddr,
+    /// Whether the file names it. A taken port that nobody set is only a warning for optional listeners.
+    pub explicit: bool,
+}
+
+/// The admin API.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admin {
+    /// Where it listens.
+    pub listener: Listener,
+    /// The token that changes need; without one nothing can be changed.
+    pub token: Option<Secret>,
+}

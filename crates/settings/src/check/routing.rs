@@ -1,0 +1,45 @@
+//! Routing without a decision, failures of stages, and what happens to answers.
+
+pub use crate::raw::cache::FailurePolicy;
+
+/// How a model is chosen when no decision says so.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Routing {
+    /// The probability under which a domain counts as not recognised.
+    pub min_confidence: f64,
+    /// Whether a continued conversation keeps its model.
+    pub continuation: Continuation,
+}
+
+/// Whether a continued conversation keeps its model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Continuation {
+    /// It does.
+    Keep,
+    /// Each request is routed afresh.
+    Reroute,
+}
+
+/// What happens when an optional stage fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnFailure {
+    /// Recognising the domain.
+    pub classification: FailurePolicy,
+    /// Finding personal data.
+    pub pii_detection: FailurePolicy,
+    /// Finding jailbreaks.
+    pub jailbreak_detection: FailurePolicy,
+    /// Looking an answer up.
+    pub cache_lookup: FailurePolicy,
+    /// Setting the system prompt.
+    pub system_prompt_injection: FailurePolicy,
+    /// Checks on the answer.
+    pub response_processing: FailurePolicy,
+}
+
+/// What happens to answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Responses {
+    /// Whether masked personal data is put back.
+    pub unmask: bool,
+}
