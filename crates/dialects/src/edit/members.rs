@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::splice::Splices;
 use super::{EditError, Edits};
+use crate::json::Splices;
 use crate::json::{self, Kind, Scanner, Span, SyntaxError};
 use crate::request::{Member, ParsedRequest};
 

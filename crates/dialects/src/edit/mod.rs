@@ -4,15 +4,13 @@
 //! stays as it came. An edit that would write what already stands there changes nothing.
 
 mod members;
-mod splice;
 mod system_prompt;
 
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::json;
+use crate::json::{self, Splices};
 use crate::request::{ParsedRequest, TextId};
-use splice::Splices;
 
 /// What shall differ between the request as it came and as it is sent on.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,8 +1,8 @@
 //! Where a system prompt goes: before, into, or in the place of the client's own.
 
-use super::splice::Splices;
 use super::{EditError, SystemPromptMode};
 use crate::Dialect;
+use crate::json::Splices;
 use crate::json::{self, Kind, Scanner, Span};
 use crate::request::{ParsedRequest, Role};
 

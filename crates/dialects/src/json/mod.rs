@@ -6,9 +6,11 @@
 
 mod literal;
 mod scan;
+mod splice;
 
 pub(crate) use literal::{decode, encode, encode_body};
 pub(crate) use scan::{Kind, Literal, Scanner, Span, SyntaxError};
+pub(crate) use splice::Splices;
 
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,10 @@ impl Span {
         self.start as usize..self.end as usize
     }
 
+    pub(crate) fn is_empty(self) -> bool {
+        self.start >= self.end
+    }
+
     /// The bytes of this span as text; empty when it is not of this text.
     pub(crate) fn of(self, bytes: &[u8]) -> &str {
         bytes.get(self.range()).and_then(|raw| std::str::from_utf8(raw).ok()).unwrap_or_default()

@@ -136,7 +136,7 @@ impl Reader {
                 }
                 "refusal" => self.optional_text(scanner, index, 0, TextKind::Refusal)?,
                 "reasoning_content" | "reasoning" => {
-                    self.optional_text(scanner, index, 0, TextKind::Reasoning)?
+                    self.optional_text(scanner, index, 0, TextKind::Reasoning)?;
                 }
                 "tool_calls" if scanner.peek()? == Kind::Array => {
                     scanner.array(|scanner, part| self.tool_call(scanner, index, part))?;

@@ -2,26 +2,26 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::json::Span;
+use super::Span;
 
 /// Replacements in any order. Of two that overlap, the one that begins first (the wider, where both begin
 /// together) stands, and the other, whose bytes are gone, is dropped.
 #[derive(Debug, Default)]
-pub(super) struct Splices {
+pub(crate) struct Splices {
     splices: Vec<(Span, String)>,
 }
 
 impl Splices {
-    pub(super) fn replace(&mut self, span: Span, with: String) {
+    pub(crate) fn replace(&mut self, span: Span, with: String) {
         self.splices.push((span, with));
     }
 
-    pub(super) fn insert(&mut self, at: u32, text: String) {
+    pub(crate) fn insert(&mut self, at: u32, text: String) {
         self.replace(Span { start: at, end: at }, text);
     }
 
     /// The edited body; the same bytes, not a copy, when there is nothing to replace.
-    pub(super) fn apply(mut self, body: &Bytes) -> Bytes {
+    pub(crate) fn apply(mut self, body: &Bytes) -> Bytes {
         if self.splices.is_empty() {
             return body.clone();
         }
