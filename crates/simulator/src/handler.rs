@@ -19,7 +19,7 @@ use crate::compose;
 use crate::embedding;
 use crate::fast::Fast;
 use crate::format::{self, Meta};
-use crate::journal::{Journal, Outcome, SeenRequest};
+use crate::journal::{Journal, Outcome, SeenRequest, Visit};
 use crate::plan::{Plan, Start};
 use crate::request::{ChatRequest, CompletionRequest, EmbeddingRequest, Encoding, Sampling, texts};
 use crate::rule::{self, Target};
@@ -61,48 +61,41 @@ impl Backend {
         let (parts, body) = request.into_parts();
         let number = (parts.method == Method::POST).then(|| self.posts.fetch_add(1, Ordering::Relaxed) + 1);
         let (body, read) = read(body).await;
-        let mut visit = self.journal.enter(SeenRequest {
-            method: parts.method.clone(),
-            path: parts
-                .uri
-                .path_and_query()
-                .map_or_else(|| parts.uri.path().into(), |path| path.as_str().into()),
-            headers: parts.headers.clone(),
-            body: body.clone(),
-            at: started.into_std(),
-            fault: None,
-            outcome: Outcome::InProgress,
-        });
-        let plan = match read {
+        let mut visit = self.journal.enter(seen(&parts, body.clone(), started));
+        let planned = match read {
             Ok(()) => self.plan(&parts, &body, number.unwrap_or_default()),
             Err(error) => Err(error),
         };
-        let mut plan = plan.unwrap_or_else(|error| Plan::whole(error.status, error.body(), Duration::ZERO));
-        let target = Target { number, headers: &parts.headers, body: &body };
-        match rule::choose(&self.script.faults, &target, &self.script.name, self.script.seed) {
-            Ok(None) => {}
-            Ok(Some(fault)) => {
-                visit.struck_by(fault.name());
-                plan = plan.struck_by(&fault);
-            }
-            Err(error) => {
-                let error = ApiError::invalid(None, format!("{}: {error}", rule::FAULT_HEADER));
-                plan = Plan::whole(error.status, error.body(), Duration::ZERO);
-            }
-        }
+        let plan = self.struck(
+            planned.unwrap_or_else(refusal),
+            &Target { number, headers: &parts.headers, body: &body },
+            &visit,
+        );
         match plan.start {
             Start::After(Duration::ZERO) => {}
             Start::After(delay) => sleep_until(started + delay).await,
-            Start::Never => std::future::pending().await,
+            Start::Never => std::future::pending::<()>().await,
             Start::Reset => {
                 visit.broken_off();
                 line.sever();
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
         self.response(plan, |plan| {
             ReplyBody::Planned(Box::new(Planned::new(plan, visit, line.clone(), started)))
         })
+    }
+
+    /// The plan after the fault that strikes this request, if one does.
+    fn struck(&self, plan: Plan, target: &Target<'_>, visit: &Visit) -> Plan {
+        match rule::choose(&self.script.faults, target, &self.script.name, self.script.seed) {
+            Ok(None) => plan,
+            Ok(Some(fault)) => {
+                visit.struck_by(fault.name());
+                plan.struck_by(&fault)
+            }
+            Err(error) => refusal(ApiError::invalid(None, format!("{}: {error}", rule::FAULT_HEADER))),
+        }
     }
 
     fn response(&self, plan: Plan, body: impl FnOnce(Plan) -> ReplyBody) -> Response<ReplyBody> {
@@ -279,6 +272,22 @@ pub(crate) fn embedding_list(
     let data = inputs.iter().enumerate().map(embedding).collect();
     let usage = Some(EmbeddingUsage { prompt_tokens: tokens, total_tokens: tokens });
     api::json(&List { object: "list", data, model: Some(model), usage })
+}
+
+fn seen(parts: &Parts, body: Bytes, at: Instant) -> SeenRequest {
+    SeenRequest {
+        method: parts.method.clone(),
+        path: parts.uri.path_and_query().map_or_else(|| parts.uri.path().into(), |path| path.as_str().into()),
+        headers: parts.headers.clone(),
+        body,
+        at: at.into_std(),
+        fault: None,
+        outcome: Outcome::InProgress,
+    }
+}
+
+fn refusal(error: ApiError) -> Plan {
+    Plan::whole(error.status, error.body(), Duration::ZERO)
 }
 
 fn choices(sampling: &Sampling) -> Result<u32, ApiError> {
