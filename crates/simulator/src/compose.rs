@@ -9,8 +9,8 @@ use crate::script::{Reasoning, Script};
 use crate::text;
 use crate::tools::{self, Call};
 
-/// No answer is longer, so that a request cannot make the simulator hold more.
-pub(crate) const MAX_OUTPUT_TOKENS: u32 = 32_768;
+/// All choices of an answer together are not longer, so that a request cannot make the simulator hold more.
+const MAX_OUTPUT_TOKENS: u32 = 32_768;
 
 /// Tokens that a chat template adds for each message.
 const TEMPLATE_TOKENS: u32 = 4;
@@ -47,7 +47,7 @@ impl Composition {
 /// The answer to a chat.
 pub(crate) fn chat(script: &Script, request: &ChatRequest, model: &str) -> Composition {
     let prompt = request.prompt();
-    let limit = request.max_tokens().unwrap_or(MAX_OUTPUT_TOKENS).min(MAX_OUTPUT_TOKENS);
+    let limit = limit(request.max_tokens(), &request.sampling);
     let thinks = match script.reasoning {
         Reasoning::Never => false,
         Reasoning::WhenAsked => request.asks_for_reasoning(),
@@ -74,7 +74,7 @@ pub(crate) fn chat(script: &Script, request: &ChatRequest, model: &str) -> Compo
 
 /// The continuation of a legacy prompt.
 pub(crate) fn completion(script: &Script, prompt: &str, sampling: &Sampling, model: &str) -> Composition {
-    let limit = sampling.max_tokens.unwrap_or(MAX_OUTPUT_TOKENS).min(MAX_OUTPUT_TOKENS);
+    let limit = limit(sampling.max_tokens, sampling);
     let stop = sampling.stop.as_ref().map_or(&[][..], |stop| stop.sequences());
     let ended = ended(&free(script, prompt, model), stop, limit);
     let content = Content::Text(ended.pieces);
@@ -110,6 +110,12 @@ fn finished(
         completion_tokens_details: CompletionDetails { reasoning_tokens },
     };
     made
+}
+
+/// The most tokens that one choice may have.
+fn limit(asked: Option<u32>, sampling: &Sampling) -> u32 {
+    let most = MAX_OUTPUT_TOKENS / sampling.n.unwrap_or(1).max(1);
+    asked.map_or(most, |asked| asked.min(most))
 }
 
 fn tokens_of_message(message: &Message) -> u32 {

@@ -15,7 +15,7 @@ use crate::api::ApiError;
 use crate::body::ReplyBody;
 use crate::compose;
 use crate::format::{self, Meta, Pace};
-use crate::handler::{NAME_HEADER, embedding_list, model_list};
+use crate::handler::{NAME_HEADER, created, embedding_list, model_list};
 use crate::plan::{Chunk, EVENT_STREAM, JSON};
 use crate::request::Encoding;
 use crate::script::{Answer, Script};
@@ -61,7 +61,7 @@ impl Fast {
         };
         let model = script.models.first().map_or("simulated-model", String::as_str);
         let made = compose::completion(&script, PROMPT, &Default::default(), model);
-        let created = script.created.unwrap_or_default();
+        let created = created(&script);
         let meta = |prefix| Meta { id: format!("{prefix}{:032x}", script.seed), created, model };
         let pace = Pace { first: Default::default(), interval: Default::default() };
 

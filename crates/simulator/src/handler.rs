@@ -122,7 +122,7 @@ impl Backend {
             (&Method::POST, "/v1/embeddings") => self.embeddings(body),
             (&Method::GET, "/v1/models") => Ok(Plan::whole(
                 StatusCode::OK,
-                model_list(&self.script.models, self.created()),
+                model_list(&self.script.models, created(&self.script)),
                 Duration::ZERO,
             )),
             (&Method::GET, "/health") => {
@@ -153,7 +153,7 @@ impl Backend {
         }
         let choices = choices(&request.sampling)?;
         let made = compose::chat(&self.script, &request, model);
-        let meta = Meta { id: self.id("chatcmpl-", number), created: self.created(), model };
+        let meta = Meta { id: self.id("chatcmpl-", number), created: created(&self.script), model };
         let pace = self.pace();
         if request.sampling.streams() {
             let usage = request.sampling.includes_usage().then_some(&made.usage);
@@ -175,7 +175,7 @@ impl Backend {
         };
         let choices = choices(&request.sampling)?;
         let made = compose::completion(&self.script, &prompt, &request.sampling, model);
-        let meta = Meta { id: self.id("cmpl-", number), created: self.created(), model };
+        let meta = Meta { id: self.id("cmpl-", number), created: created(&self.script), model };
         let pace = self.pace();
         if request.sampling.streams() {
             let usage = request.sampling.includes_usage().then_some(&made.usage);
@@ -226,11 +226,6 @@ impl Backend {
         format!("{prefix}{:032x}", fastrand::Rng::with_seed(mixed).u128(..))
     }
 
-    fn created(&self) -> u64 {
-        let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        self.script.created.unwrap_or_else(now)
-    }
-
     fn pace(&self) -> format::Pace {
         let rate = self.script.tokens_per_second;
         let interval = if rate > 0.0 { Duration::try_from_secs_f64(1.0 / rate).ok() } else { None };
@@ -239,6 +234,12 @@ impl Backend {
             interval: interval.unwrap_or_default(),
         }
     }
+}
+
+/// The time that an answer claims to be from: the script's, or the clock's.
+pub(crate) fn created(script: &Script) -> u64 {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    script.created.unwrap_or_else(now)
 }
 
 /// The answer of `GET /v1/models`.

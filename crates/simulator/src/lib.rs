@@ -21,7 +21,19 @@
 //! # }
 //! ```
 //!
+//! # Answers
+//!
+//! - Text: see [`Answer`]. `max_tokens`, `max_completion_tokens` and `stop` end it; `n` repeats it.
+//! - Reasoning: see [`Reasoning`]. It counts among the completion tokens, and within their limit.
+//! - Tool calls: when `tools` is there, `tool_choice` is not `none`, the last message is the user's, and
+//!   `tool_choice` is `required` (then the first tool) or names a function, or the message contains a telling word of
+//!   four letters or more of a function's name (`get_weather`: "weather"). The arguments fit the function's schema.
+//! - `response_format` of `json_object` or `json_schema`: a JSON text, fitting the schema where there is one.
+//! - Embeddings: texts that share words are near each other; `float` and `base64`.
+//! - Tokens are counted by a rule of thumb: a word of up to eight characters is one.
+//!
 //! # Faults
+//!
 #![doc = include_str!("faults.md")]
 
 mod api;

@@ -2,7 +2,9 @@
 //!
 //! Plain data with public fields, made to be written as `Script { …, ..Script::default() }`.
 
-use crate::FaultRule;
+use std::str::FromStr;
+
+use crate::{FaultRule, ScriptError};
 
 /// What one simulated backend is and does.
 #[derive(Clone, Debug)]
@@ -18,7 +20,7 @@ pub struct Script {
     /// Tokens per second after the first one; 0 means without delay.
     pub tokens_per_second: f64,
     /// Length of a text answer in tokens: the text is repeated or cut to it. `None` leaves the text as it is.
-    /// At most 32,768 tokens are made.
+    /// At most 32,768 tokens are made, shared among the choices of a request.
     pub output_tokens: Option<u32>,
     /// Prompt tokens reported as read from a prefix cache, at most all of them.
     pub cached_tokens: u32,
@@ -109,6 +111,20 @@ pub enum Reasoning {
     Always,
 }
 
+impl FromStr for Reasoning {
+    type Err = ScriptError;
+
+    /// Reads `never`, `when-asked` or `always`.
+    fn from_str(written: &str) -> Result<Self, ScriptError> {
+        match written {
+            "never" => Ok(Self::Never),
+            "when-asked" => Ok(Self::WhenAsked),
+            "always" => Ok(Self::Always),
+            _ => Err(ScriptError::new(written, "reasoning is one of never, when-asked, always")),
+        }
+    }
+}
+
 /// The texts of the answers: the first row whose left side occurs in the last user message, ignoring case, else a
 /// default that names the model and repeats the beginning of the question.
 #[derive(Clone, Debug, Default)]
@@ -157,6 +173,12 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reasoning_is_written_in_three_ways() {
+        assert_eq!("when-asked".parse(), Ok(Reasoning::WhenAsked));
+        assert!("sometimes".parse::<Reasoning>().is_err());
+    }
 
     #[test]
     fn the_table_is_searched_without_case_and_the_default_names_model_and_question() {

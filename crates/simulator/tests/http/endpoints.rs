@@ -95,6 +95,9 @@ async fn several_choices_limits_and_stops() {
     let body = ask(&simulator, chat("hi", json!({"stop": ["model"]}))).await.json();
     assert_eq!(body["choices"][0]["message"]["content"], "This is simulated-");
     assert_eq!(body["choices"][0]["stop_reason"], "model");
+    let greedy = start(Script { output_tokens: Some(u32::MAX), ..Script::default() }).await;
+    let body = ask(&greedy, chat("hi", json!({"n": 16}))).await.json();
+    assert_eq!(body["usage"]["completion_tokens"], 32_768);
     let events = ask(&simulator, chat("hi", json!({"n": 2, "max_tokens": 1, "stream": true}))).await.events();
     let indices: Vec<_> = events.iter().map(|event| event["choices"][0]["index"].as_u64().unwrap()).collect();
     assert_eq!(indices, [0, 1, 0, 1, 0, 1]);
