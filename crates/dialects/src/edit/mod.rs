@@ -24,7 +24,7 @@ pub struct Edits {
     pub members: Vec<(Vec<String>, Value)>,
     /// Top-level members to take out.
     pub removed: Vec<String>,
-    /// Sets `stream_options.include_usage` to true.
+    /// Sets `stream_options.include_usage` to true; for streams only, others refuse the member.
     pub stream_options_include_usage: bool,
     /// Texts to put in the place of those that [`ParsedRequest::texts`] names.
     pub masked_texts: Vec<(TextId, String)>,

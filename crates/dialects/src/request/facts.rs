@@ -47,7 +47,7 @@ pub struct Sampling {
 /// What the request is made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
-    /// Messages of a chat, prompts of a completion, inputs of an embedding.
+    /// Messages of a chat, prompts of a completion (and its suffix), inputs of an embedding.
     pub message_count: usize,
     /// How many messages are the user's.
     pub user_turns: usize,

@@ -35,6 +35,7 @@ const KNOWN: &[&str] = &[
     "modalities",
     "metadata",
     "previous_response_id",
+    "suffix",
 ];
 
 pub(super) fn known_member(name: &str) -> Option<&'static str> {
@@ -149,7 +150,7 @@ pub(super) fn sampling(
         return Ok(None);
     }
     let (span, text) = number(scanner, known)?;
-    let count = text.and_then(|text| text.parse().ok());
+    let count = text.and_then(whole);
     match known {
         "n" => sampling.n = count,
         "seed" => sampling.seed = text.and_then(|text| text.parse().ok()),
@@ -157,6 +158,13 @@ pub(super) fn sampling(
         _ => sampling.max_tokens = sampling.max_tokens.or(count),
     }
     Ok(Some(span))
+}
+
+/// A whole number, however it is spelt: `2`, `2.0`, `2e0`. Negative ones are none.
+fn whole(text: &str) -> Option<u64> {
+    let real = || text.parse::<f64>().ok().filter(|real| *real >= 0.0 && real.fract() == 0.0);
+    // The conversion saturates, which keeps "very many" very many.
+    text.parse().ok().or_else(|| real().map(|real| real as u64))
 }
 
 fn stop(scanner: &mut Scanner<'_>, stop: &mut Vec<String>) -> Read<Span> {

@@ -61,6 +61,7 @@ impl Reader {
         match (known, self.dialect) {
             ("messages", Dialect::ChatCompletions) => self.messages(scanner),
             ("prompt", Dialect::Completions) | ("input", Dialect::Embeddings) => self.prompts(scanner, known),
+            ("suffix", Dialect::Completions) => self.suffix(scanner),
             ("model" | "user" | "previous_response_id", _) => self.name(scanner, known),
             ("stream", _) => {
                 let (span, value) = parts::boolean(scanner, known)?;
@@ -226,8 +227,8 @@ impl Reader {
         match scanner.peek()? {
             Kind::Null if self.dialect == Dialect::Completions => Ok(scanner.skip()?),
             Kind::String => {
-                let span = self.push_text(scanner, 0, 0, TextKind::Content)?;
-                self.push_prompt(span);
+                let span = self.push_text(scanner, self.messages.len(), 0, TextKind::Content)?;
+                self.push_prompt(Role::User, span);
                 Ok(span)
             }
             Kind::Array => scanner.array(|scanner, index| {
@@ -246,7 +247,7 @@ impl Reader {
                 self.facts.shape.has_token_ids |= matches!(kind, Kind::Number | Kind::Array);
                 // A flat list of numbers is one prompt.
                 if kind != Kind::Number || index == 0 {
-                    self.push_prompt(span);
+                    self.push_prompt(Role::User, span);
                 }
                 Ok(())
             }),
@@ -254,8 +255,18 @@ impl Reader {
         }
     }
 
-    fn push_prompt(&mut self, whole: Span) {
-        let message = Message { role: Role::User, whole, content: None, has_image: false, texts_end: 0 };
+    /// The text after the gap that a completion fills: the model sees it, so that it is a text to read, of no role.
+    fn suffix(&mut self, scanner: &mut Scanner<'_>) -> Read<Span> {
+        if scanner.peek()? != Kind::String {
+            return Ok(scanner.skip()?);
+        }
+        let span = self.push_text(scanner, self.messages.len(), 0, TextKind::Content)?;
+        self.push_prompt(Role::Other, span);
+        Ok(span)
+    }
+
+    fn push_prompt(&mut self, role: Role, whole: Span) {
+        let message = Message { role, whole, content: None, has_image: false, texts_end: 0 };
         self.push_message(message);
     }
 

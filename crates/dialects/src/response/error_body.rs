@@ -16,6 +16,8 @@ pub enum ErrorCode {
     JailbreakDetected,
     /// The prompt holds personal data that no candidate may see.
     PiiBlocked,
+    /// A rule of the operator's blocks the request for another reason.
+    RequestBlocked,
     /// The caller may not use the model that it names.
     ModelNotAllowed,
     /// No model of that name.
@@ -52,6 +54,7 @@ impl ErrorCode {
             Self::InvalidApiKey => "invalid_api_key",
             Self::JailbreakDetected => "jailbreak_detected",
             Self::PiiBlocked => "pii_blocked",
+            Self::RequestBlocked => "request_blocked",
             Self::ModelNotAllowed => "model_not_allowed",
             Self::ModelNotFound => "model_not_found",
             Self::NotFound => "not_found",
@@ -76,7 +79,9 @@ impl ErrorCode {
             }
             Self::ModelNotFound => "not_found_error",
             Self::InvalidApiKey => "authentication_error",
-            Self::JailbreakDetected | Self::PiiBlocked | Self::ModelNotAllowed => "permission_error",
+            Self::JailbreakDetected | Self::PiiBlocked | Self::RequestBlocked | Self::ModelNotAllowed => {
+                "permission_error"
+            }
             Self::RateLimited | Self::OverCapacity => "rate_limit_error",
             Self::RequestTimeout | Self::UpstreamTimeout => "timeout_error",
             Self::UpstreamInvalid | Self::UpstreamUnreachable | Self::NoBackend => "upstream_error",

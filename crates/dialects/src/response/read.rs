@@ -56,6 +56,13 @@ pub(crate) enum PieceKind {
     LegacyCallArguments,
 }
 
+impl Answer {
+    /// Whether it is the extra chunk that `stream_options.include_usage` asks for.
+    pub(crate) fn is_usage_chunk(&self) -> bool {
+        self.has_choices && self.choices.is_empty() && self.usage.is_some()
+    }
+}
+
 impl PieceKind {
     /// What it is to people; `None` for names and ids.
     pub(crate) fn text_kind(self) -> Option<AnswerTextKind> {
@@ -96,8 +103,19 @@ pub(crate) fn answer(body: &[u8]) -> Result<Answer, AnswerError> {
         return Err(scanner.error("expected an object").into());
     }
     let mut answer = Answer::default();
-    scanner.object(|scanner, key| member(scanner, &key.decoded(body), &mut answer))?;
+    let mut object = None;
+    let whole = scanner.object(|scanner, key| match (&*key.decoded(body), scanner.peek()?) {
+        ("object", Kind::String) => {
+            object = Some(scanner.string()?.decoded(body));
+            Ok(())
+        }
+        (name, _) => member(scanner, name, &mut answer),
+    })?;
     scanner.end()?;
+    // Older vLLM writes its errors flat: `{"object":"error","message":…}`.
+    if object.as_deref() == Some("error") {
+        answer.error.get_or_insert(whole);
+    }
     Ok(answer)
 }
 

@@ -96,7 +96,9 @@ impl Collector {
             let text = collected.text(piece.kind, piece.tool)?;
             // Names and ids come once; some servers repeat them.
             if piece.kind.text_kind().is_some() || text.escaped.is_empty() {
-                text.escaped.push_str(&take(&mut self.room_bytes, data, piece.literal.body())?);
+                let body = piece.literal.body();
+                self.room_bytes = self.room_bytes.checked_sub(body.range().len())?;
+                text.escaped.push_str(body.of(data));
             }
         }
         Some(())

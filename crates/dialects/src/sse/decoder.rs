@@ -49,16 +49,31 @@ pub struct SseDecoder {
 
 impl Frame {
     fn parse(raw: Bytes, skipped: usize) -> Self {
-        let mut data = Data::None;
+        let mut data = None;
+        let mut joined = Vec::new();
         let mut event = None;
         for line in lines(&raw, skipped) {
             let (name, value) = field(&raw, line);
             match name {
-                b"data" => data = data.and(&raw, value),
+                b"data" => match data.clone() {
+                    None => data = Some(value),
+                    Some(first) => {
+                        if joined.is_empty() {
+                            joined.extend_from_slice(raw.get(first).unwrap_or_default());
+                        }
+                        joined.push(b'\n');
+                        joined.extend_from_slice(raw.get(value).unwrap_or_default());
+                    }
+                },
                 b"event" => event = Some(raw.slice(value)),
                 _ => {}
             }
         }
+        let data = match data {
+            None => Data::None,
+            Some(line) if joined.is_empty() => Data::Line(line),
+            Some(_) => Data::Lines(joined.into()),
+        };
         Self { raw, data, event }
     }
 
@@ -96,18 +111,6 @@ impl Frame {
             Data::Line(range) => Some(range.clone()),
             Data::None | Data::Lines(_) => None,
         }
-    }
-}
-
-impl Data {
-    fn and(self, raw: &Bytes, value: Range<usize>) -> Self {
-        let before = match &self {
-            Self::None => return Self::Line(value),
-            Self::Line(range) => raw.get(range.clone()).unwrap_or_default(),
-            Self::Lines(joined) => joined,
-        };
-        let value = raw.get(value).unwrap_or_default();
-        Self::Lines([before, b"\n", value].concat().into())
     }
 }
 

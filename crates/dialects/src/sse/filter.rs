@@ -10,8 +10,7 @@ use crate::response::read;
 #[must_use]
 pub fn is_usage_chunk(frame: &Frame) -> bool {
     let Some(data) = frame.data() else { return false };
-    let Ok(chunk) = read::answer(&data) else { return false };
-    chunk.has_choices && chunk.choices.is_empty() && chunk.usage.is_some()
+    read::answer(&data).is_ok_and(|chunk| chunk.is_usage_chunk())
 }
 
 /// Passes a stream on without its usage chunk, every other frame byte for byte. An event that is too long to

@@ -31,6 +31,9 @@ pub struct Observation {
     pub done: bool,
     /// An error frame is among them.
     pub error: bool,
+    /// The extra chunk that `stream_options.include_usage` asks for is among them: `choices` is there and
+    /// empty, `usage` is an object.
+    pub usage_chunk: bool,
 }
 
 /// What is known of a stream so far.
@@ -138,7 +141,7 @@ impl StreamObserver {
 
     fn read_chunk(&mut self, data: &[u8], chunk: &read::Answer) -> Observation {
         let summary = &mut self.summary;
-        let mut observation = Observation::default();
+        let mut observation = Observation { usage_chunk: chunk.is_usage_chunk(), ..Observation::default() };
         if let Some(error) = chunk.error {
             observation.error = true;
             let raw = error.of(data);
@@ -171,6 +174,7 @@ impl Observation {
             first_token: self.first_token || other.first_token,
             done: self.done || other.done,
             error: self.error || other.error,
+            usage_chunk: self.usage_chunk || other.usage_chunk,
         }
     }
 }

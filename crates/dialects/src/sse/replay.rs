@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::{DONE, data_frame};
 use crate::Dialect;
-use crate::response::AnswerError;
 use crate::response::read::{self, Answer, Choice, Piece, PieceKind};
+use crate::response::{AnswerError, AnswerTextKind};
 
 /// Texts are cut before the first blank after this many bytes.
 const PIECE_BYTES: usize = 16;
@@ -79,7 +79,10 @@ impl Writer<'_> {
         let content = if has_content { "\"\"" } else { "null" };
         frames.push(delta(&format!(r#""role":"assistant","content":{content}"#)));
         let mut last_tool = None;
-        for piece in &choice.pieces {
+        // Thoughts come before what is said, though a stored answer may have them after it.
+        let is_thought = |piece: &&Piece| piece.kind.text_kind() == Some(AnswerTextKind::Reasoning);
+        let thoughts = choice.pieces.iter().filter(is_thought);
+        for piece in thoughts.chain(choice.pieces.iter().filter(|piece| !is_thought(piece))) {
             // A tool call opens with its id, type and name in one chunk, wherever they stand in the answer.
             if piece.kind.is_of_tool() && last_tool.replace(piece.tool) != Some(piece.tool) {
                 frames.push(delta(&self.opening(choice, piece.tool)));
