@@ -16,6 +16,11 @@ impl Clock {
         Clock { wall: SystemTime::now(), monotonic: Instant::now() }
     }
 
+    /// A clock that started at a known moment, for records that are replayed or written by hand.
+    pub fn started(wall: SystemTime, monotonic: Instant) -> Clock {
+        Clock { wall, monotonic }
+    }
+
     /// Nanoseconds since the start; saturates after 584 years.
     pub fn elapsed_ns(&self) -> u64 {
         self.at(Instant::now())

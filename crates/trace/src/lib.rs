@@ -25,4 +25,4 @@ pub use span::{
     Event, EventKind, Link, MAX_EVENTS, ROOT_SPAN_NAME, Span, SpanIndex, SpanKind, SpanStatus, Stage,
     StageFailure,
 };
-pub use text::{MAX_BYTES as MAX_TEXT_BYTES, REDACTED, Text};
+pub use text::{MAX_BYTES as MAX_TEXT_BYTES, REDACTED, Text, redact};

@@ -81,7 +81,9 @@ const KEY_PREFIXES: [(&str, usize); 12] = [
     ("hf_", 16),
 ];
 
-fn redact(text: &str) -> String {
+/// Replaces credentials by [`REDACTED`] and control characters by spaces, at any length: for texts that go to
+/// a log line rather than into a record.
+pub fn redact(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(character) = rest.chars().next() {

@@ -10,7 +10,7 @@ mod router;
 
 use std::borrow::Cow;
 
-use crate::{Record, Span};
+use crate::{EventKind, Record, Span};
 
 /// An attribute's value, in the types that OTLP has.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +64,21 @@ pub fn span_attributes<'a>(span: &'a Span, vocabularies: Vocabularies) -> Vec<At
     }
     if vocabularies.genai {
         genai::span(span, &mut attributes);
+    }
+    attributes.0
+}
+
+/// Attributes of an event: `exception.type` and `exception.message` as OpenTelemetry names them, and the
+/// reason of a retry.
+pub fn event_attributes(kind: &EventKind) -> Vec<Attribute<'_>> {
+    let mut attributes = Attributes::default();
+    match kind {
+        EventKind::FirstToken | EventKind::ClientDisconnected => {}
+        EventKind::UpstreamRetry { reason } => attributes.string("upstream.retry.reason", reason.as_ref()),
+        EventKind::Exception { kind, message } => {
+            attributes.string("exception.type", kind.as_ref());
+            attributes.string("exception.message", message.as_str());
+        }
     }
     attributes.0
 }
