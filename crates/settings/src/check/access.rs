@@ -42,7 +42,11 @@ pub struct ApiKey {
 
 impl std::fmt::Debug for ApiKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("ApiKey").field("name", &self.name).field("models", &self.models).finish_non_exhaustive()
+        formatter
+            .debug_struct("ApiKey")
+            .field("name", &self.name)
+            .field("models", &self.models)
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use crate::raw::observability::{
-    Compression, LogFormat, LogLevel, ParentNotSampled, Propagator, Protocol, Semconv, StdoutFormat, TrustIncoming,
+    Compression, LogFormat, LogLevel, ParentNotSampled, Propagator, Protocol, Semconv, StdoutFormat,
+    TrustIncoming,
 };
 use crate::secret::Secret;
 

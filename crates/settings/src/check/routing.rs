@@ -9,6 +9,8 @@ pub struct Routing {
     pub min_confidence: f64,
     /// Whether a continued conversation keeps its model.
     pub continuation: Continuation,
+    /// What is read to recognise the domain of a prompt.
+    pub subject: super::signals::Subject,
 }
 
 /// Whether a continued conversation keeps its model.

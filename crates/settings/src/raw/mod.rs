@@ -70,7 +70,8 @@ pub(crate) struct Routing {
     /// Whether a continued conversation keeps its model.
     #[schemars(extend("default" = "keep"))]
     pub continuation: Option<Continuation>,
-    /// What the signals read unless they say otherwise. Each kind of signal has a default of its own.
+    /// What is read to recognise the domain of a prompt.
+    #[schemars(extend("default" = "last_user_message"))]
     pub subject: Option<signals::Subject>,
 }
 

@@ -28,6 +28,7 @@ pub(crate) struct Tracing {
     #[schemars(extend("default" = true))]
     pub enabled: Option<bool>,
     /// `opentelemetry`, the only word.
+    #[expect(dead_code, reason = "the schema knows the one word; there is nothing to choose")]
     pub provider: Option<Provider>,
     /// Where traces go: one destination or a list.
     pub exporter: Option<OneOrMany>,

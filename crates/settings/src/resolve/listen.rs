@@ -1,0 +1,86 @@
+//! Where the router listens, and that nobody is let in by accident.
+
+use super::net;
+use crate::check::access::AccessMode;
+use crate::check::listen::{Admin, Listen, Listener};
+use crate::defaults;
+use crate::raw::access as raw;
+use crate::report::Report;
+use crate::secret::Secret;
+
+pub(super) fn resolve(raw: raw::Listen, mode: AccessMode, report: &mut Report) -> Listen {
+    if raw.extproc.is_some_and(|listener| !is_off(&listener)) {
+        report.error(
+            "listen.extproc",
+            "ExtProc is not available in this version; set it to `off` or leave it out",
+        );
+    }
+    let (http, _) = listener(raw.http, "http", defaults::HTTP_ADDRESS, report);
+    let (metrics, _) = listener(raw.metrics, "metrics", defaults::METRICS_ADDRESS, report);
+    let (admin, token) = listener(raw.admin, "admin", defaults::ADMIN_ADDRESS, report);
+    for (listener, name) in [(http, "http"), (metrics, "metrics"), (admin, "admin")] {
+        guard(listener, name, mode, report);
+    }
+    if admin.is_some_and(|admin| !admin.address.ip().is_loopback()) && token.is_none() {
+        let message =
+            "the admin API can change the router: off loopback it needs a token (`admin: {address, token}`)";
+        report.error("listen.admin", message);
+    }
+    Listen { http, metrics, admin: admin.map(|listener| Admin { listener, token }) }
+}
+
+/// Refuses a listener that strangers could reach without anybody having decided so.
+fn guard(listener: Option<Listener>, name: &str, mode: AccessMode, report: &mut Report) {
+    let Some(listener) = listener else { return };
+    if listener.address.ip().is_loopback() || mode != AccessMode::Loopback {
+        return;
+    }
+    let message = format!(
+        "{} can be reached from other machines, and nobody is asked for a key: add `access.keys`, write `access: open` to \
+         let everybody in, or listen on 127.0.0.1",
+        listener.address
+    );
+    report.error(&format!("listen.{name}"), message);
+}
+
+fn is_off(raw: &raw::Listener) -> bool {
+    match raw {
+        raw::Listener::Switch(on) => !on,
+        raw::Listener::Address(text) => matches!(text.trim(), "off" | "no" | "false" | "none" | ""),
+        raw::Listener::Block(_) => false,
+    }
+}
+
+fn listener(
+    raw: Option<raw::Listener>,
+    name: &str,
+    default: &str,
+    report: &mut Report,
+) -> (Option<Listener>, Option<Secret>) {
+    let path = format!("listen.{name}");
+    let (written, token) = match raw {
+        Some(ref off) if is_off(off) => return (None, None),
+        None | Some(raw::Listener::Switch(_)) => (None, None),
+        Some(raw::Listener::Address(text)) => (Some(text), None),
+        Some(raw::Listener::Block(block)) => {
+            if block.tls.is_some() {
+                report.error(
+                    &format!("{path}.tls"),
+                    "TLS on listeners is not available in this version; put a proxy in front",
+                );
+            }
+            (block.address, block.token.filter(|token| !token.reveal().is_empty()))
+        }
+    };
+    if token.is_some() && name != "admin" {
+        report.error(&format!("{path}.token"), "only the admin API has a token; callers have `access.keys`");
+    }
+    let explicit = written.is_some();
+    match net::socket(written.as_deref().unwrap_or(default)) {
+        Ok(address) => (Some(Listener { address, explicit }), token),
+        Err(message) => {
+            report.error(&path, message);
+            (None, token)
+        }
+    }
+}
