@@ -159,10 +159,12 @@ pub enum RoutingReason {
     Group {
         /// The group.
         group: Arc<str>,
-        /// The category.
-        category: Arc<str>,
-        /// Its probability.
+        /// Its probability: that of its categories together.
         confidence: f32,
+        /// The most probable category of it.
+        category: Arc<str>,
+        /// The category's probability.
+        category_confidence: f32,
     },
     /// No category was probable enough.
     LowConfidence {
@@ -209,11 +211,9 @@ impl RoutingReason {
             RoutingReason::Category { name, confidence } => {
                 format!("the prompt is about {name} ({confidence:.2}), which {model} serves")
             }
-            RoutingReason::Group { group, category, confidence } => {
-                format!(
-                    "the prompt is about {category} ({confidence:.2}), which belongs to {group}, which {model} serves"
-                )
-            }
+            RoutingReason::Group { group, confidence, category, category_confidence } => format!(
+                "the prompt is about {category} ({category_confidence:.2}), part of {group} ({confidence:.2}), which {model} serves"
+            ),
             RoutingReason::LowConfidence { category, confidence, threshold } => format!(
                 "no category is probable enough (best is {category} with {confidence:.2}, needed is {threshold:.2}), so {model} answers"
             ),

@@ -208,6 +208,11 @@ impl Record {
         self.spans.get_mut(index.0)
     }
 
+    /// The span at a place in the order of recording.
+    pub fn span_at_mut(&mut self, place: usize) -> Option<&mut Span> {
+        self.spans.get_mut(place)
+    }
+
     /// The first span of a stage, to complete what is known only later.
     pub fn stage_mut(&mut self, stage: Stage) -> Option<&mut Span> {
         self.spans.iter_mut().find(|span| span.stage == stage)

@@ -1,0 +1,167 @@
+//! Measuring: what is needed is measured once, side by side, and before any decision.
+//!
+//! A built-in check of a usual prompt takes less time than handing it to another thread, so short texts are
+//! measured in place; long ones ([`INLINE_LIMIT_BYTES`]) go to blocking threads and run side by side.
+
+mod findings;
+
+use std::sync::Arc;
+
+use dialects::request::TextId;
+use futures_util::future::join3;
+use trace::Timed;
+
+use crate::policy::{GuardSwitch, Measure, PiiAllowance, Policy, Subject};
+use crate::ports::{CategoryScores, JailbreakScore, PiiEntity, PortFailure, Ports};
+use crate::request::Request;
+
+pub use findings::{Findings, PiiFindings};
+
+/// Up to so many bytes, a text is measured on the request's own thread.
+pub const INLINE_LIMIT_BYTES: usize = 16 * 1024;
+
+/// Entities of each text that has some.
+pub type EntitiesByText = Vec<(TextId, Vec<PiiEntity>)>;
+
+/// `None` if nobody asked for it.
+pub type Measured<T> = Option<Timed<Result<T, PortFailure>>>;
+
+/// The raw results of the three measurements; `None` for one that nobody asked for.
+pub struct Measurements {
+    /// What the prompt is about.
+    pub domain: Measured<Vec<(Subject, CategoryScores)>>,
+    /// Entities of each text of the request that has some, by its place.
+    pub pii: Measured<EntitiesByText>,
+    /// The highest score of any subject that a signal reads.
+    pub jailbreak: Measured<Vec<(Subject, JailbreakScore)>>,
+}
+
+/// Which measurements a request needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needs {
+    /// Texts to classify; the first is the one that routes.
+    pub domain: Vec<Subject>,
+    /// Look for personal data.
+    pub pii: bool,
+    /// Texts to search for attacks.
+    pub jailbreak: Vec<Subject>,
+}
+
+impl Needs {
+    /// What a policy needs of every request; computed once per policy.
+    pub fn of(policy: &Policy) -> Needs {
+        let mut used = vec![false; policy.signals.len()];
+        for decision in &policy.decisions {
+            decision.when.signals(&mut |index| used[index] = true);
+        }
+        let measures =
+            || policy.signals.iter().zip(&used).filter(|(_, used)| **used).map(|(signal, _)| signal);
+        let mut needs = Needs {
+            domain: Vec::new(),
+            pii: policy.guards.pii == GuardSwitch::Always,
+            jailbreak: Vec::new(),
+        };
+        let by_category =
+            policy.models.len() > 1 && policy.models.iter().any(|model| model.category.is_some());
+        if by_category || measures().any(|signal| matches!(signal.measure, Measure::Domain { .. })) {
+            needs.domain.push(policy.category_subject);
+        }
+        needs.pii |= measures().any(|signal| matches!(signal.measure, Measure::Pii { .. }))
+            || policy.models.iter().any(|model| model.pii != PiiAllowance::Everything);
+        if policy.guards.jailbreak == GuardSwitch::Always {
+            needs.jailbreak.push(policy.guards.jailbreak_subject);
+        }
+        for signal in measures() {
+            let list = match signal.measure {
+                Measure::Domain { .. } => &mut needs.domain,
+                Measure::Jailbreak { .. } => &mut needs.jailbreak,
+                _ => continue,
+            };
+            if !list.contains(&signal.subject) {
+                list.push(signal.subject);
+            }
+        }
+        needs
+    }
+}
+
+/// Measures what is needed.
+pub async fn measure(request: &Request, needs: &Needs, ports: &Ports) -> Measurements {
+    if request.parsed.body().len() <= INLINE_LIMIT_BYTES {
+        return Measurements {
+            domain: domain(request, needs, ports),
+            pii: pii(request, needs, ports),
+            jailbreak: jailbreak(request, needs, ports),
+        };
+    }
+    let (domain, pii, jailbreak) = join3(
+        elsewhere(request, needs, ports, domain),
+        elsewhere(request, needs, ports, pii),
+        elsewhere(request, needs, ports, jailbreak),
+    )
+    .await;
+    Measurements { domain, pii, jailbreak }
+}
+
+/// Runs one measurement on a blocking thread.
+async fn elsewhere<T: Send + 'static>(
+    request: &Request,
+    needs: &Needs,
+    ports: &Ports,
+    measurement: fn(&Request, &Needs, &Ports) -> Measured<T>,
+) -> Measured<T> {
+    let started = std::time::Instant::now();
+    // A request is cheap to clone: its bytes are shared.
+    let (request, needs, ports) = (request.clone(), needs.clone(), ports.clone());
+    let task = tokio::task::spawn_blocking(move || measurement(&request, &needs, &ports));
+    match task.await {
+        Ok(measured) => measured,
+        Err(_) => {
+            let failure = PortFailure {
+                kind: "panic",
+                description: trace::Text::trusted(Arc::from(
+                    "the check panicked; this is a bug of the router",
+                )),
+            };
+            Some(Timed { value: Err(failure), started, ended: std::time::Instant::now() })
+        }
+    }
+}
+
+fn domain(request: &Request, needs: &Needs, ports: &Ports) -> Measured<Vec<(Subject, CategoryScores)>> {
+    measure_subjects(request, &needs.domain, |text| ports.domain.classify(text))
+}
+
+fn pii(request: &Request, needs: &Needs, ports: &Ports) -> Measured<EntitiesByText> {
+    if !needs.pii {
+        return None;
+    }
+    Some(Timed::measure(|| {
+        let mut found = Vec::new();
+        for text in request.parsed.texts() {
+            let entities = ports.pii.find(&text.text)?;
+            if !entities.is_empty() {
+                found.push((text.id, entities));
+            }
+        }
+        Ok(found)
+    }))
+}
+
+fn jailbreak(request: &Request, needs: &Needs, ports: &Ports) -> Measured<Vec<(Subject, JailbreakScore)>> {
+    measure_subjects(request, &needs.jailbreak, |text| ports.jailbreak.detect(text))
+}
+
+fn measure_subjects<T>(
+    request: &Request,
+    subjects: &[Subject],
+    measurement: impl Fn(&str) -> Result<T, PortFailure>,
+) -> Measured<Vec<(Subject, T)>> {
+    if subjects.is_empty() {
+        return None;
+    }
+    Some(Timed::measure(|| {
+        let each = subjects.iter().map(|subject| Ok((*subject, measurement(&request.subject(*subject))?)));
+        each.collect()
+    }))
+}

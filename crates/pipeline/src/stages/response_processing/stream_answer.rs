@@ -1,0 +1,199 @@
+//! An answer that comes as a stream of events.
+
+use bytes::{Bytes, BytesMut};
+use dialects::response::{AnswerText, AnswerTextKind};
+use dialects::sse::{
+    Frame, ObserverLimits, SseDecoder, StreamObserver, StreamSummary, is_usage_chunk, rewrite_frame,
+};
+
+use super::{Learnt, Tokens, Treatment};
+use crate::masking::MaskMap;
+
+/// Longest event that is read; a longer one passes unread.
+const EVENT_BYTES: usize = 1024 * 1024;
+
+/// Reads a stream in passing.
+pub(crate) struct StreamAnswer {
+    observer: StreamObserver,
+    /// Present where frames have to be looked at before they go on.
+    editor: Option<Editor>,
+}
+
+/// Drops the usage chunk and turns placeholders back.
+struct Editor {
+    decoder: SseDecoder,
+    strip_usage: bool,
+    masks: MaskMap,
+    /// Texts whose end may be the beginning of a placeholder, with the frame that they came in.
+    held: Vec<Held>,
+    unmasked: u32,
+    /// An event was too long to hold: everything passes.
+    blind: bool,
+}
+
+struct Held {
+    choice: u32,
+    tool: u32,
+    kind: AnswerTextKind,
+    tail: String,
+    frame: Frame,
+}
+
+impl Held {
+    fn is_of(&self, text: &AnswerText<'_>) -> bool {
+        (self.choice, self.tool, self.kind) == (text.choice, text.tool, text.kind)
+    }
+}
+
+impl StreamAnswer {
+    pub(crate) fn new(treatment: Treatment) -> StreamAnswer {
+        let limits = ObserverLimits { event_bytes: EVENT_BYTES, collected_bytes: treatment.collect_bytes };
+        let edits = treatment.strip_usage || !treatment.masks.is_empty();
+        StreamAnswer {
+            observer: StreamObserver::new(treatment.dialect, limits),
+            editor: edits.then(|| Editor {
+                decoder: SseDecoder::new(EVENT_BYTES),
+                strip_usage: treatment.strip_usage,
+                masks: treatment.masks,
+                held: Vec::new(),
+                unmasked: 0,
+                blind: false,
+            }),
+        }
+    }
+
+    pub(crate) fn push(&mut self, chunk: &Bytes) -> (Option<Bytes>, Tokens) {
+        let before = self.observer.summary().output_chunks;
+        let emitted = match &mut self.editor {
+            None => {
+                self.observer.observe(chunk);
+                Some(chunk.clone())
+            }
+            Some(editor) => editor.push(chunk, &mut self.observer),
+        };
+        let after = self.observer.summary().output_chunks;
+        let tokens = match (before, after) {
+            (0, after) if after > 0 => Tokens::First,
+            (before, after) if after > before => Tokens::Some,
+            _ => Tokens::None,
+        };
+        (emitted, tokens)
+    }
+
+    pub(crate) fn end(&mut self) -> Option<Bytes> {
+        let Some(editor) = &mut self.editor else {
+            self.observer.finish();
+            return None;
+        };
+        editor.end(&mut self.observer)
+    }
+
+    pub(crate) fn learnt(&mut self) -> Learnt {
+        let summary: StreamSummary = self.observer.summary().clone();
+        Learnt {
+            body: self.observer.completion(),
+            unmasked: self.editor.as_ref().map_or(0, |editor| editor.unmasked),
+            malformed: summary.malformed_frames > 0,
+            summary,
+        }
+    }
+
+    /// Whether the backend said that the stream is complete.
+    pub(crate) fn done(&self) -> bool {
+        self.observer.summary().done || !self.observer.summary().finish_reasons.is_empty()
+    }
+}
+
+impl Editor {
+    fn push(&mut self, chunk: &Bytes, observer: &mut StreamObserver) -> Option<Bytes> {
+        if self.blind {
+            return Some(chunk.clone());
+        }
+        self.decoder.feed(chunk);
+        let mut passed = BytesMut::with_capacity(chunk.len());
+        loop {
+            match self.decoder.next_frame() {
+                Ok(Some(frame)) => self.pass(&frame, observer, &mut passed),
+                Ok(None) => break,
+                Err(_) => {
+                    self.release(&mut passed);
+                    passed.extend_from_slice(&self.decoder.take_rest());
+                    self.blind = true;
+                    break;
+                }
+            }
+        }
+        (!passed.is_empty()).then(|| passed.freeze())
+    }
+
+    fn end(&mut self, observer: &mut StreamObserver) -> Option<Bytes> {
+        let mut passed = BytesMut::new();
+        if let Some(frame) = self.decoder.finish() {
+            self.pass(&frame, observer, &mut passed);
+        }
+        self.release(&mut passed);
+        (!passed.is_empty()).then(|| passed.freeze())
+    }
+
+    fn pass(&mut self, frame: &Frame, observer: &mut StreamObserver, passed: &mut BytesMut) {
+        observer.read(frame);
+        if self.strip_usage && mentions_usage(frame) && is_usage_chunk(frame) {
+            return;
+        }
+        if self.masks.is_empty() {
+            passed.extend_from_slice(frame.raw());
+            return;
+        }
+        self.restore(frame, passed);
+    }
+
+    /// Passes a frame with placeholders turned back. A text that ends in what may be the beginning of a placeholder
+    /// waits for the next text of its choice; a frame without one lets everything out that waits.
+    fn restore(&mut self, frame: &Frame, passed: &mut BytesMut) {
+        let Editor { masks, held, unmasked, .. } = self;
+        let mut waiting = Vec::new();
+        let mut touched = false;
+        let rewritten = rewrite_frame(frame, &mut |text| {
+            touched = true;
+            let place = held.iter().position(|held| held.is_of(text));
+            let before = place.map(|place| held.swap_remove(place).tail).unwrap_or_default();
+            let whole = format!("{before}{}", text.text);
+            let ready = masks.hold_back(&whole);
+            if ready < whole.len() {
+                let tail = whole[ready..].to_owned();
+                waiting.push(Held {
+                    choice: text.choice,
+                    tool: text.tool,
+                    kind: text.kind,
+                    tail,
+                    frame: frame.clone(),
+                });
+            }
+            let restored = masks.unmask(&whole[..ready]);
+            if restored != whole[..ready] {
+                *unmasked += 1;
+            }
+            (restored != *text.text).then_some(restored)
+        });
+        if !touched {
+            self.release(passed);
+        }
+        self.held.extend(waiting);
+        passed.extend_from_slice(&rewritten);
+    }
+
+    /// Lets out what waits, each text in a frame like the one that it came in.
+    fn release(&mut self, passed: &mut BytesMut) {
+        for held in self.held.drain(..) {
+            let rewritten = rewrite_frame(&held.frame, &mut |text| {
+                Some(if held.is_of(text) { held.tail.clone() } else { String::new() })
+            });
+            passed.extend_from_slice(&rewritten);
+        }
+    }
+}
+
+/// A cheap look before the frame is parsed once more.
+fn mentions_usage(frame: &Frame) -> bool {
+    memchr::memmem::find(frame.raw(), b"\"usage\"").is_some()
+}
