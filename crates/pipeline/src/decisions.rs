@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::policy::{Action, Block, Decision, Expression, Policy, Route};
+use crate::policy::{Action, Block, Decision, Measure, Policy, Route};
 use crate::request::Request;
 use crate::signals::Findings;
 
@@ -14,7 +14,7 @@ pub(crate) struct Matched<'p> {
     /// Types to mask, whatever the route.
     pub mask_types: Vec<&'static str>,
     /// What happens to personal data that no candidate may see.
-    pub unseeable: Unseeable<'p>,
+    pub unseeable: Unseeable,
 }
 
 /// A decision that ended the search, with the signals that made it hold.
@@ -43,11 +43,9 @@ pub(crate) enum Effect<'p> {
 
 /// What happens to personal data that no candidate may see.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Unseeable<'p> {
+pub(crate) enum Unseeable {
     /// It is masked.
     Mask,
-    /// The request is refused by a decision.
-    Block(&'p Arc<str>, &'p Block),
     /// No decision says: the request is refused.
     Refuse,
 }
@@ -60,13 +58,9 @@ pub(crate) fn matching<'p>(policy: &'p Policy, request: &Request, findings: &Fin
         if !held.holds {
             continue;
         }
-        let about_unseeable = decision.when == Expression::PiiNoCandidateMaySee;
         match &decision.action {
-            Action::Mask(Some(types)) if !about_unseeable => matched.mask_types.extend(types),
-            Action::Mask(_) => matched.unseeable = Unseeable::Mask,
-            Action::Block(block) if about_unseeable => {
-                matched.unseeable = Unseeable::Block(&decision.name, block);
-            }
+            Action::Mask(Some(types)) => matched.mask_types.extend(types),
+            Action::Mask(None) => matched.unseeable = Unseeable::Mask,
             Action::Block(block) => return held.decide(matched, decision, Effect::Block(block)),
             Action::Route(route) => return held.decide(matched, decision, Effect::Route(route)),
         }
@@ -85,31 +79,17 @@ struct Held {
 impl Held {
     fn evaluate(decision: &Decision, policy: &Policy, request: &Request, findings: &Findings) -> Held {
         let mut held = Held { holds: false, because: Vec::new(), about_pii: false, about_jailbreak: false };
-        held.holds = decision.when.holds(&mut |leaf| {
-            let holds = findings.holds(leaf, request, policy);
+        held.holds = decision.when.holds(&mut |index| {
+            let signal = &policy.signals[index];
+            let holds = findings.holds(signal, request);
             if holds {
-                held.note(leaf, policy);
+                held.because.push(Arc::clone(&signal.name));
+                held.about_pii |= matches!(signal.measure, Measure::Pii { .. });
+                held.about_jailbreak |= matches!(signal.measure, Measure::Jailbreak { .. });
             }
             holds
         });
         held
-    }
-
-    fn note(&mut self, leaf: &Expression, policy: &Policy) {
-        use crate::policy::Measure;
-        match leaf {
-            Expression::Signal(index) => {
-                let signal = &policy.signals[*index];
-                self.because.push(Arc::clone(&signal.name));
-                self.about_pii |= matches!(signal.measure, Measure::Pii { .. });
-                self.about_jailbreak |= matches!(signal.measure, Measure::Jailbreak { .. });
-            }
-            Expression::JailbreakFound => {
-                self.because.push(Arc::from("jailbreak"));
-                self.about_jailbreak = true;
-            }
-            _ => {}
-        }
     }
 
     fn decide<'p>(self, matched: Matched<'p>, decision: &'p Decision, effect: Effect<'p>) -> Matched<'p> {

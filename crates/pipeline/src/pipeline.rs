@@ -9,7 +9,7 @@ use trace::{Record, Stage};
 use crate::decisions::{self, Deciding, Effect, Matched, Unseeable};
 use crate::masking::{MaskMap, Masker};
 use crate::outcome::{self, Outcome, Plan, Refusal, StorePlan};
-use crate::policy::{Block, BlockAnswer, CacheScope, Policy};
+use crate::policy::{Block, CacheScope, Policy};
 use crate::ports::{PiiEntity, Ports};
 use crate::request::Request;
 use crate::signals::{self, Findings, Needs};
@@ -83,8 +83,7 @@ impl Pipeline {
             classification::record(measured.domain, classifier, guards.on_failure.classification, record);
         let pii = pii_detection::record(measured.pii, guards, record);
         let jailbreak = jailbreak_detection::record(measured.jailbreak, guards, record);
-        let (jailbreak, jailbreak_found) = jailbreak?;
-        Ok(Findings { domain: domain?, pii: pii?, jailbreak, jailbreak_found })
+        Ok(Findings { jailbreak: jailbreak?, domain: domain?, pii: pii? })
     }
 
     /// The model that the conversation has, if this request continues one.
@@ -121,8 +120,7 @@ impl Pipeline {
                     hidden.extend(unseeable_types(intent, &visible(&hidden)));
                     ranking = routing_decision::rank(intent, request, &visible(&hidden));
                 }
-                Unseeable::Block(name, block) => return Err(pii_refusal(Some((name, block)), &pii.types())),
-                Unseeable::Refuse => return Err(pii_refusal(None, &pii.types())),
+                Unseeable::Refuse => return Err(pii_refusal(&pii.types())),
             }
         }
         let mut verdict = Verdict::new(ranking);
@@ -265,19 +263,12 @@ fn blocked(deciding: Option<&Deciding<'_>>, block: &Block) -> Refusal {
     }
 }
 
-fn pii_refusal(by: Option<(&Arc<str>, &Block)>, types: &[&'static str]) -> Refusal {
-    let sentence = || {
-        let types = types.join(", ");
-        format!(
-            "The request was blocked: it holds personal data ({types}) that no model may see. Remove it and try again."
-        )
-    };
-    let message = by.and_then(|(_, block)| block.message.as_deref()).map_or_else(sentence, str::to_owned);
-    Refusal {
-        answer: by.map_or(BlockAnswer::Error, |(_, block)| block.answer),
-        decision: by.map(|(name, _)| Arc::clone(name)),
-        ..Refusal::new(ErrorCode::PiiBlocked, message)
-    }
+fn pii_refusal(types: &[&'static str]) -> Refusal {
+    let types = types.join(", ");
+    let message = format!(
+        "The request was blocked: it holds personal data ({types}) that no model may see. Remove it and try again."
+    );
+    Refusal::new(ErrorCode::PiiBlocked, message)
 }
 
 /// No candidate is left: the reason that most of them share is the client's answer.
@@ -291,7 +282,7 @@ fn unanswerable(ranking: &Ranking) -> Refusal {
         return Refusal::new(ErrorCode::ModelNotAllowed, message);
     }
     if all("pii") {
-        return pii_refusal(None, &[]);
+        return pii_refusal(&[]);
     }
     if all("context_length") {
         let message = format!(

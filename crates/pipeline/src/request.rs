@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use dialects::request::{ParsedRequest, Role, TextKind};
+use dialects::request::{ParsedRequest, Role, TextId, TextKind};
 use sha2::{Digest, Sha256};
 
 use crate::policy::Subject;
@@ -61,6 +61,20 @@ impl Request {
         }
     }
 
+    /// Whether a text belongs to what a signal reads.
+    pub fn is_in(&self, id: TextId, subject: Subject) -> bool {
+        let Some(view) = self.parsed.text(id) else { return false };
+        match subject {
+            Subject::Conversation => true,
+            Subject::UserAndToolText => is_user_or_tool(view.role),
+            Subject::ToolResults => view.role == Role::Tool,
+            Subject::LastUserMessage => {
+                let last = self.parsed.messages().rev().find(|message| message.role() == Role::User);
+                last.is_some_and(|message| message.index() == view.message)
+            }
+        }
+    }
+
     /// The values of a header that the door passed in.
     pub fn header<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.headers.iter().filter(move |(known, _)| &**known == name).map(|(_, value)| &**value)
@@ -95,11 +109,10 @@ impl Request {
     }
 
     fn user_and_tool_text(&self) -> Cow<'_, str> {
-        let wanted = |role: Role| matches!(role, Role::User | Role::Tool | Role::Other);
         let mut texts = self
             .parsed
             .texts()
-            .filter(|text| wanted(text.role) && text.kind == TextKind::Content)
+            .filter(|text| is_user_or_tool(text.role) && text.kind == TextKind::Content)
             .map(|text| text.text);
         let Some(first) = texts.next() else { return Cow::Borrowed("") };
         let Some(second) = texts.next() else { return first };
@@ -110,4 +123,9 @@ impl Request {
         }
         Cow::Owned(all)
     }
+}
+
+/// Roles through which injections arrive: the user's and tools', and any that the dialect does not know.
+fn is_user_or_tool(role: Role) -> bool {
+    matches!(role, Role::User | Role::Tool | Role::Other)
 }

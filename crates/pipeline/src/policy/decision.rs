@@ -27,24 +27,17 @@ pub enum Expression {
     All(Vec<Expression>),
     /// Not this.
     Not(Box<Expression>),
-    /// Some guard that every request passes found a jailbreak.
-    JailbreakFound,
-    /// Personal data was found that no candidate may see.
-    PiiNoCandidateMaySee,
 }
 
 impl Expression {
-    /// Evaluates, asking `signal` for each signal only when its value matters. Names of the signals that held
-    /// and made it true are passed to `because`.
-    pub fn holds(&self, leaf: &mut impl FnMut(&Expression) -> bool) -> bool {
+    /// Evaluates, asking `signal` for each signal only where its value matters.
+    pub fn holds(&self, signal: &mut impl FnMut(usize) -> bool) -> bool {
         match self {
             Expression::Always => true,
-            Expression::Any(parts) => parts.iter().any(|part| part.holds(leaf)),
-            Expression::All(parts) => parts.iter().all(|part| part.holds(leaf)),
-            Expression::Not(part) => !part.holds(leaf),
-            Expression::Signal(_) | Expression::JailbreakFound | Expression::PiiNoCandidateMaySee => {
-                leaf(self)
-            }
+            Expression::Signal(index) => signal(*index),
+            Expression::Any(parts) => parts.iter().any(|part| part.holds(signal)),
+            Expression::All(parts) => parts.iter().all(|part| part.holds(signal)),
+            Expression::Not(part) => !part.holds(signal),
         }
     }
 
@@ -56,7 +49,7 @@ impl Expression {
                 parts.iter().for_each(|part| part.signals(visit));
             }
             Expression::Not(part) => part.signals(visit),
-            Expression::Always | Expression::JailbreakFound | Expression::PiiNoCandidateMaySee => {}
+            Expression::Always => {}
         }
     }
 }

@@ -64,32 +64,16 @@ pub struct Group {
     pub takes_low_confidence: bool,
 }
 
-/// What is measured of every request, whether or not a decision asks for it.
+/// From where on the checks report something, and what follows when they fail. They run where a decision or a model's
+/// policy asks for them; thresholds of decisions are their signals' own.
 #[derive(Debug, Clone)]
 pub struct Guards {
-    /// Look for personal data.
-    pub pii: GuardSwitch,
     /// Confidence from which an entity counts, 0 to 1.
     pub pii_threshold: f32,
-    /// Types that are looked for; empty means all.
-    pub pii_types: Vec<&'static str>,
-    /// Look for jailbreaks.
-    pub jailbreak: GuardSwitch,
-    /// Probability from which it counts, 0 to 1.
+    /// Probability from which a jailbreak counts, 0 to 1.
     pub jailbreak_threshold: f32,
-    /// What the detector reads.
-    pub jailbreak_subject: Subject,
-    /// What follows when the stage fails.
+    /// What follows when a stage fails.
     pub on_failure: OnFailure,
-}
-
-/// Whether a guard runs for every request, or only where a decision asks for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GuardSwitch {
-    /// For every request.
-    Always,
-    /// Where a decision or a model's policy asks for it.
-    OnDemand,
 }
 
 /// What follows when an optional stage fails.

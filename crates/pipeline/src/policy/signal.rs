@@ -34,12 +34,14 @@ pub struct Signal {
 pub enum Measure {
     /// Words or patterns.
     Keywords(Keywords),
-    /// The probability of one of these categories together with its rank: the best category is one of them.
+    /// The most probable category is one of these, and probable enough.
     Domain {
         /// The categories, groups resolved.
         categories: Vec<Arc<str>>,
         /// Probability that the best one needs, 0 to 1.
         min_confidence: f32,
+        /// Whether it also holds when no category is that probable.
+        takes_low_confidence: bool,
     },
     /// Personal data of these types (all if empty).
     Pii {

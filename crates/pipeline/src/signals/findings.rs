@@ -2,7 +2,7 @@
 
 use dialects::request::TextId;
 
-use crate::policy::{Expression, Measure, Policy, Signal, Subject};
+use crate::policy::{Measure, Signal, Subject};
 use crate::ports::{CategoryScores, JailbreakScore, PiiEntity};
 use crate::request::Request;
 
@@ -30,6 +30,15 @@ impl PiiFindings {
         u32::try_from(self.entities().count()).unwrap_or(u32::MAX)
     }
 
+    fn entities_in<'a>(
+        &'a self,
+        subject: Subject,
+        request: &'a Request,
+    ) -> impl Iterator<Item = &'a PiiEntity> {
+        let texts = self.by_text.iter().filter(move |(id, _)| request.is_in(*id, subject));
+        texts.flat_map(|(_, entities)| entities)
+    }
+
     fn entities(&self) -> impl Iterator<Item = &PiiEntity> {
         self.by_text.iter().flat_map(|(_, entities)| entities)
     }
@@ -44,34 +53,26 @@ pub struct Findings {
     pub pii: Option<PiiFindings>,
     /// Scores by the text that was read.
     pub jailbreak: Vec<(Subject, JailbreakScore)>,
-    /// Whether a guard that every request passes found a jailbreak.
-    pub jailbreak_found: bool,
 }
 
 impl Findings {
-    /// Whether a leaf of an expression holds.
-    pub fn holds(&self, leaf: &Expression, request: &Request, policy: &Policy) -> bool {
-        match leaf {
-            Expression::Signal(index) => self.signal(&policy.signals[*index], request),
-            Expression::JailbreakFound => self.jailbreak_found,
-            Expression::PiiNoCandidateMaySee => self.pii.as_ref().is_some_and(|pii| pii.count() > 0),
-            // Compound expressions are taken apart before their leaves are asked.
-            Expression::Always | Expression::Any(_) | Expression::All(_) | Expression::Not(_) => false,
-        }
-    }
-
-    fn signal(&self, signal: &Signal, request: &Request) -> bool {
+    /// Whether a signal holds.
+    pub fn holds(&self, signal: &Signal, request: &Request) -> bool {
         match &signal.measure {
             Measure::Keywords(keywords) => keywords.found_in(&request.subject(signal.subject)),
-            Measure::Domain { categories, min_confidence } => {
+            Measure::Domain { categories, min_confidence, takes_low_confidence } => {
                 let scores = self.domain.iter().find(|(subject, _)| *subject == signal.subject);
                 let best = scores.and_then(|(_, scores)| scores.ranked.first());
                 best.is_some_and(|(name, confidence)| {
-                    categories.contains(name) && confidence >= min_confidence
+                    if confidence >= min_confidence {
+                        categories.contains(name)
+                    } else {
+                        *takes_low_confidence
+                    }
                 })
             }
             Measure::Pii { types, threshold } => self.pii.as_ref().is_some_and(|pii| {
-                pii.entities().any(|entity| {
+                pii.entities_in(signal.subject, request).any(|entity| {
                     (types.is_empty() || types.contains(&entity.kind)) && entity.confidence >= *threshold
                 })
             }),

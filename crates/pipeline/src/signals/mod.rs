@@ -11,7 +11,7 @@ use dialects::request::TextId;
 use futures_util::future::join3;
 use trace::Timed;
 
-use crate::policy::{GuardSwitch, Measure, PiiAllowance, Policy, Subject};
+use crate::policy::{Measure, PiiAllowance, Policy, Subject};
 use crate::ports::{CategoryScores, JailbreakScore, PiiEntity, PortFailure, Ports};
 use crate::request::Request;
 
@@ -56,11 +56,7 @@ impl Needs {
         }
         let measures =
             || policy.signals.iter().zip(&used).filter(|(_, used)| **used).map(|(signal, _)| signal);
-        let mut needs = Needs {
-            domain: Vec::new(),
-            pii: policy.guards.pii == GuardSwitch::Always,
-            jailbreak: Vec::new(),
-        };
+        let mut needs = Needs { domain: Vec::new(), pii: false, jailbreak: Vec::new() };
         let by_category =
             policy.models.len() > 1 && policy.models.iter().any(|model| model.category.is_some());
         if by_category || measures().any(|signal| matches!(signal.measure, Measure::Domain { .. })) {
@@ -68,9 +64,6 @@ impl Needs {
         }
         needs.pii |= measures().any(|signal| matches!(signal.measure, Measure::Pii { .. }))
             || policy.models.iter().any(|model| model.pii != PiiAllowance::Everything);
-        if policy.guards.jailbreak == GuardSwitch::Always {
-            needs.jailbreak.push(policy.guards.jailbreak_subject);
-        }
         for signal in measures() {
             let list = match signal.measure {
                 Measure::Domain { .. } => &mut needs.domain,

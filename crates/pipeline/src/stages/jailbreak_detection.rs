@@ -9,13 +9,13 @@ use crate::ports::JailbreakScore;
 use crate::signals::Measured;
 use crate::stages::failed;
 
-/// Records the measurement; returns the scores and whether the guard's threshold was reached.
+/// Records the measurement and returns the scores; empty where nobody looked or the check was skipped.
 pub(crate) fn record(
     measured: Measured<Vec<(Subject, JailbreakScore)>>,
     guards: &Guards,
     record: &mut Record,
-) -> Result<(Vec<(Subject, JailbreakScore)>, bool), Refusal> {
-    let Some(Timed { value, started, ended }) = measured else { return Ok((Vec::new(), false)) };
+) -> Result<Vec<(Subject, JailbreakScore)>, Refusal> {
+    let Some(Timed { value, started, ended }) = measured else { return Ok(Vec::new()) };
     match value {
         Ok(scores) => {
             let worst =
@@ -31,13 +31,12 @@ pub(crate) fn record(
                 Stage::JailbreakDetection,
                 Timed { value: Finding::JailbreakDetection(finding), started, ended },
             );
-            Ok((scores, detected))
+            Ok(scores)
         }
         Err(failure) => {
             let index =
                 record.add(Stage::JailbreakDetection, Timed { value: Finding::Pending, started, ended });
-            failed(record, index, failure, guards.on_failure.jailbreak_detection)
-                .map(|()| (Vec::new(), false))
+            failed(record, index, failure, guards.on_failure.jailbreak_detection).map(|()| Vec::new())
         }
     }
 }

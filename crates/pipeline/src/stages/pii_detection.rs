@@ -43,12 +43,8 @@ pub(crate) fn set_action(record: &mut Record, action: SecurityAction) {
 }
 
 fn counted(by_text: EntitiesByText, guards: &Guards) -> PiiFindings {
-    let counts = |entity: &crate::ports::PiiEntity| {
-        entity.confidence >= guards.pii_threshold
-            && (guards.pii_types.is_empty() || guards.pii_types.contains(&entity.kind))
-    };
     let texts = by_text.into_iter().filter_map(|(id, mut entities)| {
-        entities.retain(counts);
+        entities.retain(|entity| entity.confidence >= guards.pii_threshold);
         (!entities.is_empty()).then_some((id, entities))
     });
     PiiFindings { by_text: texts.collect() }
