@@ -7,6 +7,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dialects::Dialect;
 use dialects::edit::{Edits, SystemPromptMode};
 use dialects::request::ParsedRequest;
+use dialects::sse::{ObserverLimits, StreamObserver, data_frame};
 use serde_json::json;
 
 /// A chat about `length` bytes long, one message in ten with an escape.
@@ -69,5 +70,31 @@ fn requests(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, requests);
+/// Reading a stream of 200 chunks as it passes, one network read per chunk.
+fn streams(criterion: &mut Criterion) {
+    let chunk = |content: &str| {
+        let head = r#"{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","#;
+        let choice =
+            format!(r#""choices":[{{"index":0,"delta":{{"content":"{content}"}},"finish_reason":null}}]"#);
+        data_frame(&format!("{head}{choice}}}"))
+    };
+    let chunks: Vec<Bytes> = (0..200).map(|number| chunk(&format!(" word{number}"))).collect();
+    let mut group = criterion.benchmark_group("stream of 200 chunks");
+    group.throughput(Throughput::Elements(chunks.len() as u64));
+    for (name, collected_bytes) in [("observe", 0), ("observe and collect", 1 << 20)] {
+        let limits = ObserverLimits { event_bytes: 1 << 20, collected_bytes };
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let mut observer = StreamObserver::new(Dialect::ChatCompletions, limits);
+                for chunk in &chunks {
+                    observer.observe(black_box(chunk));
+                }
+                observer.summary().output_chunks
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, requests, streams);
 criterion_main!(benches);

@@ -3,6 +3,17 @@
 //! What it is: readers that learn facts from bytes, and editors that change named bytes and no others.
 //! What it is not: a client, a server, or a schema check. It does no I/O and knows nothing of routing.
 //!
+//! ```
+//! use dialects::{Dialect, edit::Edits, request::ParsedRequest};
+//!
+//! let body = r#"{"model": "auto", "messages": [{"role": "user", "content": "Hi"}], "x": 1.0}"#;
+//! let request = ParsedRequest::parse(Dialect::ChatCompletions, body.into())?;
+//! assert_eq!(request.last_user_text(), "Hi");
+//! let edits = Edits { model: Some("small".to_owned()), ..Edits::default() };
+//! assert_eq!(request.edited(&edits)?, body.replace("auto", "small"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Invariant: bytes that no edit names leave as they came: white space, key order, the spelling of
 //! numbers and escapes, unknown members. Every reader takes linear time and bounded stack.
 

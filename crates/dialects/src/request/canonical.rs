@@ -110,17 +110,28 @@ fn inner_place(place: Place, key: &str) -> Place {
 
 fn feed_string(bytes: &[u8], literal: Literal, place: Place, sink: &mut dyn FnMut(&[u8])) {
     let text = literal.decoded(bytes);
-    if !matches!(place, Place::Said | Place::Part) {
-        return feed_sized(b's', &text, sink);
+    match place {
+        Place::Said | Place::Part => feed_sized(b't', &collapsed(&text), sink),
+        _ => feed_sized(b's', &text, sink),
     }
-    let words = || text.split_whitespace();
-    let length = words().map(|word| word.len() + 1).sum::<usize>();
-    sink(b"t");
-    sink(&(length as u64).to_le_bytes());
-    for word in words() {
-        sink(word.as_bytes());
-        sink(b" ");
+}
+
+/// The words of a text with single spaces between; borrowed where they stand so already.
+fn collapsed(text: &str) -> Cow<'_, str> {
+    let trimmed = text.trim();
+    // The usual prompt: ASCII, its words one space apart. Anything else is looked at character by character.
+    let plain = |byte: &u8| (b' '..=b'~').contains(byte);
+    if trimmed.as_bytes().iter().all(plain) && memchr::memmem::find(trimmed.as_bytes(), b"  ").is_none() {
+        return trimmed.into();
     }
+    let mut words = String::with_capacity(trimmed.len());
+    for word in trimmed.split_whitespace() {
+        if !words.is_empty() {
+            words.push(' ');
+        }
+        words.push_str(word);
+    }
+    words.into()
 }
 
 fn feed_sized(tag: u8, text: &str, sink: &mut dyn FnMut(&[u8])) {

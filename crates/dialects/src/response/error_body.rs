@@ -77,8 +77,8 @@ impl ErrorCode {
             Self::InvalidJson | Self::InvalidRequest | Self::NotFound | Self::RequestTooLarge => {
                 "invalid_request_error"
             }
-            Self::ModelNotFound => "not_found_error",
-            Self::InvalidApiKey => "authentication_error",
+            // So does OpenAI's own API class these two.
+            Self::ModelNotFound | Self::InvalidApiKey => "invalid_request_error",
             Self::JailbreakDetected | Self::PiiBlocked | Self::RequestBlocked | Self::ModelNotAllowed => {
                 "permission_error"
             }

@@ -20,7 +20,8 @@ pub enum UsageChunk {
 }
 
 /// The frames of a stream that says what the stored answer says: per choice its role, its content in pieces,
-/// its tool calls and its finish; then the usage if it is wanted; then `[DONE]`. Id, time and model are the stored ones.
+/// its tool calls and its finish; then the usage if it is wanted; then `[DONE]`. Id, time and model are the
+/// stored ones. Log probabilities, sound and annotations are not replayed.
 ///
 /// # Errors
 ///

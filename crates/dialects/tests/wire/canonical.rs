@@ -20,6 +20,7 @@ const PLAIN: &str = r#"{"model":"a","messages":[{"role":"user","content":"What i
 fn delivery_order_and_blanks_do_not_count() {
     let others = [
         r#"{"temperature":0,"messages":[{"content":"What is x?","role":"user"}],"model":"b"}"#,
+        r#"{"messages":[{"role":"user","content":"What  is\u00a0x?"}],"temperature":0}"#,
         r#"{"messages":[{"role":"user","content":"  What\n is\u0020x? "}],"temperature":0,"user":"u","stream":true}"#,
         r#"{"messages":[{"role":"user","content":"What is x?"}],"temperature":0,"seed":null,"metadata":{"a":"b"}}"#,
     ];
