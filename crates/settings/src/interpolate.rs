@@ -69,9 +69,10 @@ fn lookup(reference: &str, environment: &Environment) -> Result<String, String> 
     };
     let valid = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !valid || name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-        return Err(format!(
-            "`${{{reference}}}` does not name a variable; write `$${{` for the characters themselves"
-        ));
+        // What stands in the braces may be part of a secret, so it is not repeated.
+        let message =
+            "what stands in `${…}` is not the name of a variable; write `$${` for the characters themselves";
+        return Err(message.to_owned());
     }
     match (environment.get(name), default) {
         (Some(""), Some(default)) | (None, Some(default)) => Ok(default.to_owned()),

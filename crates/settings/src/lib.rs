@@ -5,9 +5,9 @@
 //! [`Settings`] to what each part wants. Its invariant: every problem of a file is reported at once, each with its path,
 //! and a value of [`Settings`] has none.
 //!
-//! The way of a file: [`yaml`] reads it into a tree with lines, [`overrides`] and [`interpolate`] change the tree,
-//! [`shape`] holds it against the schema of [`raw`] (what people write), and [`resolve`] turns that into [`check`] (what
-//! the program trusts). All of them add to one [`report`].
+//! The way of a file: `yaml` reads it into a tree with lines, `overrides` and `interpolate` change the tree,
+//! `shape` holds it against the schema of `raw` (what people write), and `resolve` turns that into [`check`] (what
+//! the program trusts). All of them add to one `report`.
 
 pub mod check;
 mod defaults;

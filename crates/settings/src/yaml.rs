@@ -15,6 +15,9 @@ use crate::problem::Problem;
 /// The largest configuration that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 4 * 1024 * 1024;
 
+/// How many parser events aliases may repeat in all; a configuration needs a few dozen.
+const MAX_REPLAYED_EVENTS: usize = 20_000;
+
 /// A value and the line on which it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Node {
@@ -91,6 +94,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, Problem> {
     options.with_snippet = false;
     options.strict_booleans = true;
     options.duplicate_keys = DuplicateKeyPolicy::Error;
+    options.alias_limits.max_total_replayed_events = MAX_REPLAYED_EVENTS;
     match serde_saphyr::from_str_with_options::<Node>(text, options) {
         Ok(Node { value: Value::Null, .. }) => Ok(Node::empty()),
         Ok(node) => Ok(node),
@@ -217,6 +221,16 @@ mod tests {
         let node = parse("a: off").expect("valid YAML");
         let Value::Map(entries) = &node.value else { panic!("a mapping") };
         assert_eq!(entries[0].node.value, Value::Text { text: "off".into(), interpolated: false });
+    }
+
+    #[test]
+    fn anchors_and_merge_keys_work() {
+        let merged = parse("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n").expect("valid YAML");
+        let Value::Map(entries) = &merged.value else { panic!("a mapping") };
+        let Value::Map(merged) = &entries[1].node.value else { panic!("a mapping") };
+        let value = |key: &str| merged.iter().find(|entry| entry.key == key).map(|entry| &entry.node.value);
+        assert_eq!((merged.len(), value("x")), (2, Some(&Value::Number(1.into()))));
+        assert_eq!(value("y"), Some(&Value::Number(3.into())));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Every file in `config/`, and the schema beside them.
 
+#![expect(clippy::panic, reason = "a test helper fails the test")]
+
 use std::path::{Path, PathBuf};
 
 use settings::check::access::AccessMode;

@@ -49,7 +49,24 @@ pub(super) fn resolve(raw: Vec<raw::Decision>, context: &Context<'_>, report: &m
     let kept = built_ins(context).into_iter().filter(|decision| !names.contains(&decision.name));
     decisions.extend(kept);
     decisions.sort_by_key(|decision| std::cmp::Reverse(decision.priority));
+    warn_of_unreachable(&decisions, report);
     decisions
+}
+
+/// What stands behind a decision that always ends the walk is never reached.
+fn warn_of_unreachable(decisions: &[Decision], report: &mut Report) {
+    let ends = |decision: &Decision| {
+        decision.when == Expression::Always && !matches!(decision.action, Action::Mask(_))
+    };
+    let Some(last) = decisions.iter().position(ends) else { return };
+    let before = &decisions[last].name;
+    for decision in &decisions[last + 1..] {
+        let name = &decision.name;
+        report.warn(
+            "decisions",
+            format!("{name:?} is never reached: {before:?} stands before it and always holds"),
+        );
+    }
 }
 
 fn built_ins(context: &Context<'_>) -> Vec<Decision> {

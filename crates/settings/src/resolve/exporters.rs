@@ -227,7 +227,7 @@ fn complete(text: &str, insecure: Option<bool>) -> Result<net::Url, String> {
     }
     let scheme = if insecure == Some(false) { "https" } else { "http" };
     if net::host_and_port(text.split('/').next().unwrap_or_default(), None).is_err() && !text.contains('@') {
-        return Err(format!("{text:?} is neither host:port nor a URL"));
+        return Err("expected host:port or a URL, as in \"collector:4317\"".to_owned());
     }
     net::url(&format!("{scheme}://{text}"))
 }

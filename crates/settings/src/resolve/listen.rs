@@ -18,6 +18,9 @@ pub(super) fn resolve(raw: raw::Listen, mode: AccessMode, report: &mut Report) -
     let (http, _) = listener(raw.http, "http", defaults::HTTP_ADDRESS, report);
     let (metrics, _) = listener(raw.metrics, "metrics", defaults::METRICS_ADDRESS, report);
     let (admin, token) = listener(raw.admin, "admin", defaults::ADMIN_ADDRESS, report);
+    if http.is_none() && report.is_clean() {
+        report.warn("listen.http", "the HTTP door is off, so there is no way in for requests");
+    }
     for (listener, name) in [(http, "http"), (metrics, "metrics"), (admin, "admin")] {
         guard(listener, name, mode, report);
     }

@@ -314,7 +314,7 @@ pub(super) fn families(raw: Vec<raw::ReasoningFamily>, report: &mut Report) -> V
         match families.iter().position(|other| other.name == family.name) {
             Some(place) if place < built_in_count => families[place] = family,
             Some(_) => {
-                report.error(&format!("{path}.name"), format!("two families are called {:?}", family.name))
+                report.error(&format!("{path}.name"), format!("two families are called {:?}", family.name));
             }
             None => families.push(family),
         }

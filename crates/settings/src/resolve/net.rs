@@ -1,6 +1,7 @@
 //! Addresses, networks and header names: texts that must have a certain form.
 //!
-//! Its invariant: no message repeats an address that holds a user name or password.
+//! What it is not: a general URL parser. Its invariant: no message repeats a user name, a password, a path or a query of an
+//! address; any of them may be secret.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -31,17 +32,18 @@ pub(super) fn url(text: &str) -> Result<Url, String> {
     } else if let Some(rest) = text.strip_prefix("https://") {
         (Scheme::Https, rest)
     } else if text.contains("://") {
-        return Err(format!("{text:?} has a scheme that is neither http nor https"));
+        return Err("the scheme is neither http nor https".to_owned());
     } else {
-        return Err(format!("{text:?} has no scheme; did you mean \"http://{text}\"?"));
+        let shown = text.split(['/', '?', '#']).next().unwrap_or_default();
+        return Err(format!("{shown:?} has no scheme; did you mean \"http://{shown}\"?"));
     };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if path.contains(['?', '#']) {
-        return Err(format!("{text:?} has a query or a fragment; an address has none"));
+        return Err(format!("{authority:?} is followed by a query or a fragment; an address has none"));
     }
     let default_port = if scheme == Scheme::Http { 80 } else { 443 };
     let (host, port) =
-        host_and_port(authority, Some(default_port)).map_err(|reason| format!("{text:?}: {reason}"))?;
+        host_and_port(authority, Some(default_port)).map_err(|reason| format!("{authority:?}: {reason}"))?;
     Ok(Url { scheme, host, port, path: path.to_owned() })
 }
 
@@ -84,7 +86,9 @@ pub(super) fn host_and_port(text: &str, default_port: Option<u16>) -> Result<(St
 pub(super) fn socket(text: &str) -> Result<SocketAddr, String> {
     let text = text.trim();
     let (host, port) = host_and_port(text, None).map_err(|reason| {
-        if text.starts_with(':') {
+        if text.bytes().all(|c| c.is_ascii_digit()) {
+            format!("{text:?}: the host is missing; write \"127.0.0.1:{text}\"")
+        } else if text.starts_with(':') {
             format!("{text:?}: the host is missing; write \"127.0.0.1{text}\", or \"0.0.0.0{text}\" for every interface")
         } else {
             format!("{text:?}: {reason}")

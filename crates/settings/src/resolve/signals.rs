@@ -48,7 +48,7 @@ pub(super) fn resolve(
                 signals[place] = signal;
             }
             Some(_) => {
-                report.error(&format!("{path}.name"), format!("two signals are called {:?}", signal.name))
+                report.error(&format!("{path}.name"), format!("two signals are called {:?}", signal.name));
             }
             None => signals.push(signal),
         }
