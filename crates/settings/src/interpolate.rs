@@ -10,17 +10,19 @@ use crate::yaml::{Node, Value};
 /// Replaces every reference in `node` and under it; a variable that is missing without a default is a problem at its path.
 pub(crate) fn interpolate(node: &mut Node, path: &str, environment: &Environment, report: &mut Report) {
     match &mut node.value {
-        Value::Text { text, interpolated } if text.contains("${") => match expand(text, environment) {
-            Ok(expanded) => {
-                *interpolated = true;
-                *text = expanded;
+        Value::Text { text, interpolated } if text.contains("${") => {
+            match expand(text, environment, report) {
+                Ok(expanded) => {
+                    *interpolated = true;
+                    *text = expanded;
+                }
+                Err(message) => {
+                    report.place(path, node.line);
+                    report.refuse(path, message);
+                    node.value = Value::Null;
+                }
             }
-            Err(message) => {
-                report.place(path, node.line);
-                report.refuse(path, message);
-                node.value = Value::Null;
-            }
-        },
+        }
         Value::List(items) => {
             for (index, item) in items.iter_mut().enumerate() {
                 interpolate(item, &format!("{path}[{index}]"), environment, report);
@@ -40,7 +42,7 @@ pub(crate) fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-fn expand(text: &str, environment: &Environment) -> Result<String, String> {
+fn expand(text: &str, environment: &Environment, report: &mut Report) -> Result<String, String> {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("${") {
@@ -55,14 +57,14 @@ fn expand(text: &str, environment: &Environment) -> Result<String, String> {
         let Some(end) = reference.find('}') else {
             return Err("`${` without its `}`; write `$${` for the characters themselves".to_owned());
         };
-        expanded.push_str(&lookup(&reference[2..end], environment)?);
+        expanded.push_str(&lookup(&reference[2..end], environment, report)?);
         rest = &reference[end + 1..];
     }
     expanded.push_str(rest);
     Ok(expanded)
 }
 
-fn lookup(reference: &str, environment: &Environment) -> Result<String, String> {
+fn lookup(reference: &str, environment: &Environment, report: &mut Report) -> Result<String, String> {
     let (name, default) = match reference.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (reference, None),
@@ -76,7 +78,10 @@ fn lookup(reference: &str, environment: &Environment) -> Result<String, String> 
     }
     match (environment.get(name), default) {
         (Some(""), Some(default)) | (None, Some(default)) => Ok(default.to_owned()),
-        (Some(value), _) => Ok(value.to_owned()),
+        (Some(value), _) => {
+            report.hide(name, value);
+            Ok(value.to_owned())
+        }
         (None, None) => Err(format!(
             "the environment variable {name} is not set; set it, or write `${{{name}:-default}}`"
         )),
@@ -87,11 +92,12 @@ fn lookup(reference: &str, environment: &Environment) -> Result<String, String> 
 mod tests {
     use super::expand;
     use crate::environment::Environment;
+    use crate::report::Report;
 
     #[test]
     fn references_defaults_and_escapes() {
         let environment = Environment::from_pairs([("HOST", "vllm-1"), ("EMPTY", ""), ("NESTED", "${HOST}")]);
-        let expand = |text: &str| expand(text, &environment);
+        let expand = |text: &str| expand(text, &environment, &mut Report::default());
         assert_eq!(expand("http://${HOST}:${PORT:-8000}").as_deref(), Ok("http://vllm-1:8000"));
         assert_eq!(expand("${EMPTY}").as_deref(), Ok(""));
         assert_eq!(expand("${EMPTY:-x}").as_deref(), Ok("x"));

@@ -1,7 +1,8 @@
 //! The list that every step of reading a configuration adds to.
 //!
 //! What it is not: an error. Nothing stops at the first problem; whoever finds one reports it and goes on with a stand-in.
-//! Its invariant: one cause is reported once: what follows from a value that was already refused is left out.
+//! Its invariants: one cause is reported once, and what follows from a value that was already refused is left out; and no
+//! message that leaves here holds what a variable in the file stood for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,11 @@ pub(crate) struct Report {
     warnings: Vec<Problem>,
     lines: BTreeMap<String, u64>,
     refused: BTreeSet<String>,
+    hidden: BTreeMap<String, String>,
 }
+
+/// Shorter values are no secrets, and would be found in the middle of words.
+const SHORTEST_HIDDEN: usize = 6;
 
 impl Report {
     /// Remembers on which line the value at `path` stands.
@@ -50,9 +55,25 @@ impl Report {
         self.problems.is_empty()
     }
 
+    /// Has `${name}` printed wherever a message would print `value`, which may be secret.
+    pub(crate) fn hide(&mut self, name: &str, value: &str) {
+        if value.len() >= SHORTEST_HIDDEN {
+            self.hidden.insert(value.to_owned(), format!("${{{name}}}"));
+            self.hidden.insert(value.escape_debug().to_string(), format!("${{{name}}}"));
+        }
+    }
+
     /// Problems and warnings, each in the order of the file, the ones without a line last.
     pub(crate) fn finish(mut self) -> (Vec<Problem>, Vec<Problem>) {
+        let mut hidden: Vec<(String, String)> = std::mem::take(&mut self.hidden).into_iter().collect();
+        // Longer values first: one may stand in another.
+        hidden.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
         for list in [&mut self.problems, &mut self.warnings] {
+            for problem in list.iter_mut() {
+                for (value, name) in &hidden {
+                    problem.message = problem.message.replace(value, name);
+                }
+            }
             list.sort_by_key(|problem| problem.line.unwrap_or(u64::MAX));
             list.dedup();
         }

@@ -208,6 +208,20 @@ fn listeners_and_who_asked_for_them() {
 }
 
 #[test]
+fn keys_are_hashes_and_their_models_are_found() {
+    let hash = "9F86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    let yaml = format!(
+        "access: {{ keys: [{{ name: app, sha256: '{hash}', models: [big] }}], trusted_peers: ['10.0.0.0/8'] }}"
+    );
+    let access = with_models(&yaml).access;
+    assert_eq!(access.mode, settings::check::access::AccessMode::Keys);
+    assert_eq!((access.keys[0].sha256[0], access.keys[0].sha256[31]), (0x9f, 0x08));
+    assert_eq!(access.keys[0].models.as_ref().map(|models| models[0].0), Some(1));
+    assert!(access.trusted_peers[0].contains("10.1.2.3".parse().expect("an address")));
+    assert!(!format!("{access:?}").contains("159"), "the hash is not printed");
+}
+
+#[test]
 fn header_signals() {
     let kind = |header: &str| {
         with_models(&format!("signals: [{{ name: h, header: {header} }}]")).signals[2].kind.clone()

@@ -145,6 +145,9 @@ fn secrets_are_not_repeated() {
         let text = load(source, &[], &environment).expect_err("a wrong value").to_string();
         assert!(!text.contains(secret), "{text}");
     }
+    let source = Source::Text { name: "t".into(), yaml: "default_model: '${SECRET}'".into() };
+    let text = load(source, &[], &environment).expect_err("no such model").to_string();
+    assert!(text.contains("no model is called \"${SECRET}\""), "{text}");
     assert!(!format!("{environment:?}").contains(secret));
 }
 

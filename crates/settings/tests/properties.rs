@@ -56,6 +56,8 @@ fn nearly() -> impl Strategy<Value = Value> {
             "http://a:1",
             "127.0.0.1:0",
             "${X}",
+            "${SECRET}",
+            "http://${SECRET}",
             "${",
             "a[0].b"
         ])
@@ -84,6 +86,17 @@ proptest! {
     fn arbitrary_trees_never_panic(root in nearly(), key in "[a-z.\\[\\]0-9]{0,16}") {
         let assignment = format!("{key}={root}");
         let _ = load(text(root.to_string()), &[assignment], &Environment::default());
+    }
+
+    /// Wherever a variable is put, what it holds is in no message.
+    #[test]
+    fn no_message_repeats_a_variable(root in nearly(), secret in "[!-~]{8,20}") {
+        let environment = Environment::from_pairs([("SECRET", secret.as_str())]);
+        let printed = match load(text(root.to_string()), &[], &environment) {
+            Ok(loaded) => settings::render(&loaded.warnings),
+            Err(problems) => problems.to_string(),
+        };
+        prop_assert!(!printed.contains(&secret), "{}", printed);
     }
 
     /// Loading is a function: the same text gives the same settings or the same problems.

@@ -58,7 +58,9 @@ impl Chooser<'_> {
         self.optional(setting, written, variables, parse).unwrap_or(default)
     }
 
-    fn note(&mut self, setting: &str, winner: Winner) {
+    /// Notes who won; the last word about a setting counts.
+    pub(super) fn note(&mut self, setting: &str, winner: Winner) {
+        self.origins.retain(|origin| origin.setting != setting);
         self.origins.push(Origin { setting: setting.to_owned(), winner });
     }
 }

@@ -11,6 +11,7 @@ use crate::check::observability::{
     Semconv, StdoutFormat, TlsIdentity,
 };
 use crate::defaults;
+use crate::load::Winner;
 use crate::raw::observability as raw;
 use crate::secret::Secret;
 
@@ -28,6 +29,9 @@ pub(super) fn resolve(
     chooser: &mut Chooser<'_>,
 ) -> Vec<Destination> {
     const PATH: &str = "observability.tracing.exporter";
+    if raw.is_some() {
+        chooser.note(&format!("{PATH}.type"), Winner::File);
+    }
     match raw {
         Some(raw::OneOrMany::One(exporter)) => {
             destination(*exporter, PATH, content, chooser).into_iter().collect()
