@@ -8,8 +8,12 @@
 mod checksum;
 mod kinds;
 mod mask;
+mod network;
+mod numbers;
 mod positions;
 mod scan;
+mod secrets;
+mod time;
 
 pub use kinds::{PiiType, UnknownPiiType};
 pub use mask::{MaskMap, Masker, mask};
