@@ -216,3 +216,19 @@ fn the_file_is_looked_for_in_order() {
     assert_eq!(locate(None, &environment), Source::File("/etc/router.yaml".into()));
     assert_eq!(locate(None, &Environment::default()), Source::Defaults);
 }
+
+#[test]
+fn files_are_read_through_links_and_byte_order_marks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, link) = (folder.path().join("data.yaml"), folder.path().join("config.yaml"));
+    std::fs::write(&file, "\u{feff}shutdown: { drain_seconds: 1 }\n").expect("written");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(&file, &link).expect("linked");
+    #[cfg(not(unix))]
+    std::fs::copy(&file, &link).expect("copied");
+    let loaded = load(Source::File(link), &[], &Environment::default()).expect("valid");
+    assert_eq!(loaded.settings.drain, Duration::from_secs(1));
+    std::fs::write(&file, [0xff, 0xfe, 0x00]).expect("written");
+    let problems = load(Source::File(file), &[], &Environment::default()).expect_err("not UTF-8");
+    assert!(problems.to_string().contains("cannot be read"), "{problems}");
+}
