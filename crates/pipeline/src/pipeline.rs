@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dialects::Dialect;
 use dialects::response::ErrorCode;
 use trace::finding::{Finding, RoutingDecision, RoutingStrategy, SecurityAction};
 use trace::{Record, Stage};
@@ -44,6 +45,7 @@ impl Pipeline {
     }
 
     async fn decided(&self, request: &Request, record: &mut Record) -> Result<Outcome, Refusal> {
+        self.readable(request)?;
         let findings = self.measured(request, record).await?;
         let matched = decisions::matching(&self.policy, request, &findings);
         if let Some(Deciding { effect: Effect::Block(block), .. }) = &matched.deciding {
@@ -71,6 +73,18 @@ impl Pipeline {
         }
         let plan = self.route(request, intent, verdict, store, record)?;
         Ok(Outcome::Forward(plan))
+    }
+
+    /// Refuses a prompt that the checks cannot read, where they are asked for.
+    fn readable(&self, request: &Request) -> Result<(), Refusal> {
+        let hidden =
+            request.parsed.facts().shape.has_token_ids && request.parsed.dialect() == Dialect::Completions;
+        if !hidden || self.needs.jailbreak.is_empty() {
+            return Ok(());
+        }
+        let message =
+            "The prompt is given as token numbers, which this router cannot check. Send it as text.";
+        Err(Refusal { param: Some("prompt"), ..Refusal::new(ErrorCode::InvalidRequest, message) })
     }
 
     /// Measures side by side, then records in a fixed order.

@@ -70,6 +70,9 @@ fn cacheable(policy: &CachePolicy, request: &Request) -> bool {
         && (policy.allow_images || !media)
         && (policy.allow_several_choices || facts.sampling.n.unwrap_or(1) <= 1)
         && facts.sampling.temperature.unwrap_or(0.0) <= policy.max_temperature
+        // A replayed stream would lose log probabilities; token numbers are not text that could be compared.
+        && !shape.has_logprobs
+        && !shape.has_token_ids
         && facts.previous_response_id.is_none()
 }
 

@@ -10,7 +10,7 @@ use trace::finding::{Reasoning, RoutingReason, RoutingStrategy};
 
 use crate::decisions::{Deciding, Effect};
 use crate::outcome::{Choice, Refusal};
-use crate::policy::{FamilySwitch, Group, Model, Policy, ReasoningChoice, Route};
+use crate::policy::{FamilySwitch, Group, Model, PiiAllowance, Policy, ReasoningChoice, Route};
 use crate::request::Request;
 use crate::signals::Findings;
 
@@ -113,6 +113,9 @@ pub(crate) fn rank(intent: &Intent<'_>, request: &Request, pii_types: &[&'static
             Some("not_allowed")
         } else if model.context_length.is_some_and(|length| tokens > length) {
             Some("context_length")
+        } else if request.parsed.facts().shape.has_token_ids && model.pii != PiiAllowance::Everything {
+            // Personal data cannot be seen in token numbers.
+            Some("unreadable")
         } else if pii_types.iter().any(|kind| !model.pii.allows(kind)) {
             Some("pii")
         } else {

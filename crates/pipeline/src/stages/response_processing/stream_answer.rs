@@ -1,10 +1,12 @@
 //! An answer that comes as a stream of events.
 
 use bytes::{Bytes, BytesMut};
+use dialects::Dialect;
 use dialects::response::{AnswerText, AnswerTextKind};
 use dialects::sse::{
-    Frame, ObserverLimits, SseDecoder, StreamObserver, StreamSummary, is_usage_chunk, rewrite_frame,
+    Frame, ObserverLimits, SseDecoder, StreamObserver, StreamSummary, data_frame, rewrite_frame,
 };
+use serde_json::json;
 
 use super::{Learnt, Tokens, Treatment};
 use crate::masking::MaskMap;
@@ -22,9 +24,10 @@ pub(crate) struct StreamAnswer {
 /// Drops the usage chunk and turns placeholders back.
 struct Editor {
     decoder: SseDecoder,
+    dialect: Dialect,
     strip_usage: bool,
     masks: MaskMap,
-    /// Texts whose end may be the beginning of a placeholder, with the frame that they came in.
+    /// Ends of texts that may be the beginning of a placeholder.
     held: Vec<Held>,
     unmasked: u32,
     /// An event was too long to hold: everything passes.
@@ -36,12 +39,36 @@ struct Held {
     tool: u32,
     kind: AnswerTextKind,
     tail: String,
-    frame: Frame,
 }
 
 impl Held {
     fn is_of(&self, text: &AnswerText<'_>) -> bool {
         (self.choice, self.tool, self.kind) == (text.choice, text.tool, text.kind)
+    }
+
+    /// A chunk that says only the tail. The chunk that it came in has gone out already, with its role, ids and reasons.
+    fn chunk(&self, dialect: Dialect, summary: &StreamSummary) -> String {
+        let tail = &self.tail;
+        let (object, choice) = match (dialect, self.kind) {
+            (Dialect::Completions, _) => {
+                ("text_completion", json!({"index": self.choice, "text": tail, "finish_reason": null}))
+            }
+            (_, kind) => {
+                let delta = match kind {
+                    AnswerTextKind::Content => json!({"content": tail}),
+                    AnswerTextKind::Refusal => json!({"refusal": tail}),
+                    AnswerTextKind::Reasoning => json!({"reasoning_content": tail}),
+                    AnswerTextKind::ToolArguments => {
+                        json!({"tool_calls": [{"index": self.tool, "function": {"arguments": tail}}]})
+                    }
+                };
+                (
+                    "chat.completion.chunk",
+                    json!({"index": self.choice, "delta": delta, "finish_reason": null}),
+                )
+            }
+        };
+        json!({"id": summary.id, "object": object, "model": summary.model, "choices": [choice]}).to_string()
     }
 }
 
@@ -53,6 +80,7 @@ impl StreamAnswer {
             observer: StreamObserver::new(treatment.dialect, limits),
             editor: edits.then(|| Editor {
                 decoder: SseDecoder::new(EVENT_BYTES),
+                dialect: treatment.dialect,
                 strip_usage: treatment.strip_usage,
                 masks: treatment.masks,
                 held: Vec::new(),
@@ -116,7 +144,7 @@ impl Editor {
                 Ok(Some(frame)) => self.pass(&frame, observer, &mut passed),
                 Ok(None) => break,
                 Err(_) => {
-                    self.release(&mut passed);
+                    self.release(observer.summary(), &mut passed);
                     passed.extend_from_slice(&self.decoder.take_rest());
                     self.blind = true;
                     break;
@@ -131,25 +159,25 @@ impl Editor {
         if let Some(frame) = self.decoder.finish() {
             self.pass(&frame, observer, &mut passed);
         }
-        self.release(&mut passed);
+        self.release(observer.summary(), &mut passed);
         (!passed.is_empty()).then(|| passed.freeze())
     }
 
     fn pass(&mut self, frame: &Frame, observer: &mut StreamObserver, passed: &mut BytesMut) {
-        observer.read(frame);
-        if self.strip_usage && mentions_usage(frame) && is_usage_chunk(frame) {
+        let observation = observer.read(frame);
+        if self.strip_usage && observation.usage_chunk {
             return;
         }
         if self.masks.is_empty() {
             passed.extend_from_slice(frame.raw());
             return;
         }
-        self.restore(frame, passed);
+        self.restore(frame, observer.summary(), passed);
     }
 
     /// Passes a frame with placeholders turned back. A text that ends in what may be the beginning of a placeholder
     /// waits for the next text of its choice; a frame without one lets everything out that waits.
-    fn restore(&mut self, frame: &Frame, passed: &mut BytesMut) {
+    fn restore(&mut self, frame: &Frame, summary: &StreamSummary, passed: &mut BytesMut) {
         let Editor { masks, held, unmasked, .. } = self;
         let mut waiting = Vec::new();
         let mut touched = false;
@@ -161,13 +189,7 @@ impl Editor {
             let ready = masks.hold_back(&whole);
             if ready < whole.len() {
                 let tail = whole[ready..].to_owned();
-                waiting.push(Held {
-                    choice: text.choice,
-                    tool: text.tool,
-                    kind: text.kind,
-                    tail,
-                    frame: frame.clone(),
-                });
+                waiting.push(Held { choice: text.choice, tool: text.tool, kind: text.kind, tail });
             }
             let restored = masks.unmask(&whole[..ready]);
             if restored != whole[..ready] {
@@ -176,24 +198,16 @@ impl Editor {
             (restored != *text.text).then_some(restored)
         });
         if !touched {
-            self.release(passed);
+            self.release(summary, passed);
         }
         self.held.extend(waiting);
         passed.extend_from_slice(&rewritten);
     }
 
-    /// Lets out what waits, each text in a frame like the one that it came in.
-    fn release(&mut self, passed: &mut BytesMut) {
+    /// Lets out what waits, each text in a chunk of its own.
+    fn release(&mut self, summary: &StreamSummary, passed: &mut BytesMut) {
         for held in self.held.drain(..) {
-            let rewritten = rewrite_frame(&held.frame, &mut |text| {
-                Some(if held.is_of(text) { held.tail.clone() } else { String::new() })
-            });
-            passed.extend_from_slice(&rewritten);
+            passed.extend_from_slice(&data_frame(&held.chunk(self.dialect, summary)));
         }
     }
-}
-
-/// A cheap look before the frame is parsed once more.
-fn mentions_usage(frame: &Frame) -> bool {
-    memchr::memmem::find(frame.raw(), b"\"usage\"").is_some()
 }
