@@ -16,7 +16,7 @@ pub enum Exporter {
     /// A collector.
     Otlp {
         /// How to reach it.
-        config: otlp::Config,
+        config: Box<otlp::Config>,
         /// How records are gathered.
         batch: Batch,
     },
@@ -80,7 +80,7 @@ pub fn start(
         match exporter {
             Exporter::Otlp { config, batch } => {
                 warn_of_plaintext(&config);
-                exits.add(kind, Wants::Sampled, batch, Grpc::new(config, resource.clone())?)?;
+                exits.add(kind, Wants::Sampled, batch, Grpc::new(*config, resource.clone())?)?;
             }
             Exporter::Stdout { format, vocabularies, batch, writer } => {
                 let form = form(format, resource, vocabularies);

@@ -139,7 +139,7 @@ fn backend_selection(finding: &BackendSelection, style: Style) -> Vec<String> {
         (Some(name), None) => format!("endpoint: {name}"),
         (None, _) => "endpoint: none".to_owned(),
     };
-    let mut facts = vec![format!("{endpoint}, {} of {}", finding.strategy, finding.candidates)];
+    let mut facts = vec![format!("{endpoint}, {} among {}", finding.strategy, finding.candidates)];
     if !finding.excluded.is_empty() {
         facts.push(format!("excluded: {}", reasons(&finding.excluded)));
     }

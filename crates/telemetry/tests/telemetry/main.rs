@@ -1,0 +1,12 @@
+//! The exits of hand-written records, end to end: one binary, since each would link all of gRPC.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+
+mod common;
+
+mod exits;
+mod metrics;
+mod otlp_convert;
+mod otlp_grpc;
+mod redaction;
+mod terminal;

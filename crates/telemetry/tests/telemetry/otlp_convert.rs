@@ -1,0 +1,117 @@
+//! Records as OTLP messages.
+
+use crate::common;
+
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::{Span, span, status};
+use telemetry::{Resource, otlp};
+use trace::semconv::Vocabularies;
+
+fn spans(record: trace::Record) -> Vec<Span> {
+    let resource = Resource::new("router").environment("production");
+    let mut request = otlp::export_request(&[Arc::new(record)], &resource, Vocabularies::default());
+    assert_eq!(request.resource_spans.len(), 1);
+    let mut of_resource = request.resource_spans.remove(0);
+    assert_eq!(of_resource.scope_spans.len(), 1);
+    of_resource.scope_spans.remove(0).spans
+}
+
+fn attribute(span: &Span, key: &str) -> Option<Value> {
+    let found: Vec<_> = span.attributes.iter().filter(|pair| pair.key == key).collect();
+    assert!(found.len() <= 1, "{key} occurs {} times", found.len());
+    found.first()?.value.clone()?.value
+}
+
+#[test]
+fn ids_kinds_times_and_flags() {
+    let spans = spans(common::forwarded(true));
+    let (root, children) = spans.split_first().unwrap();
+    assert_eq!(root.name, "semantic_router.request.received");
+    assert_eq!(root.kind, span::SpanKind::Server as i32);
+    assert_eq!(root.parent_span_id, [0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0x33, 0x31]);
+    assert_eq!(root.trace_state, "vendor=value");
+    // Sampled, random; known to be remote, and remote.
+    assert_eq!(root.flags, 0x303);
+    assert_eq!(root.start_time_unix_nano, 1_714_564_800_000_000_000);
+    assert_eq!(root.end_time_unix_nano - root.start_time_unix_nano, 834_000_000);
+    assert_eq!(children.len(), 10);
+    for child in children {
+        assert_eq!(child.parent_span_id, root.span_id);
+        assert_eq!(child.trace_id, root.trace_id);
+        assert_eq!(child.flags, 0x103);
+        assert_eq!(child.trace_state, "vendor=value");
+    }
+    let upstream = &children[7];
+    assert_eq!(upstream.kind, span::SpanKind::Client as i32);
+    assert_eq!(upstream.start_time_unix_nano - root.start_time_unix_nano, 72_303_000);
+    assert_eq!(upstream.events[0].name, "semantic_router.first_token");
+    assert_eq!(upstream.events[0].time_unix_nano - upstream.start_time_unix_nano, 80_000_000);
+}
+
+#[test]
+fn a_root_without_a_parent_says_that_none_is_remote() {
+    let spans = spans(common::failed());
+    assert!(spans[0].parent_span_id.is_empty());
+    assert_eq!(spans[0].flags, 0x103);
+}
+
+#[test]
+fn attributes_keep_their_types() {
+    let spans = spans(common::forwarded(true));
+    let upstream = &spans[8];
+    assert_eq!(attribute(upstream, "server.port"), Some(Value::IntValue(8000)));
+    assert_eq!(attribute(upstream, "gen_ai.request.temperature"), Some(Value::DoubleValue(0.7)));
+    assert_eq!(attribute(upstream, "gen_ai.request.stream"), Some(Value::BoolValue(true)));
+    assert_eq!(attribute(upstream, "llm.token_count.total"), Some(Value::IntValue(142)));
+    let Some(Value::ArrayValue(types)) = attribute(&spans[2], "pii.types") else { panic!("no array") };
+    assert_eq!(types.values[0].value, Some(Value::StringValue("credit_card".to_owned())));
+    for span in &spans {
+        for pair in &span.attributes {
+            attribute(span, &pair.key);
+        }
+    }
+}
+
+#[test]
+fn faults_become_status_and_exception_and_links_survive() {
+    let failed = spans(common::failed());
+    for (span, kind) in failed.iter().zip(["upstream_unavailable", "503", "connect"]) {
+        let status = span.status.clone().unwrap();
+        assert_eq!(status.code, status::StatusCode::Error as i32);
+        assert_eq!(attribute(span, "error.type"), Some(Value::StringValue(kind.to_owned())));
+        let exception = span.events.iter().find(|event| event.name == "exception").unwrap();
+        let pairs: Vec<&str> = exception.attributes.iter().map(|pair| pair.key.as_str()).collect();
+        assert_eq!(pairs, ["exception.type", "exception.message"]);
+    }
+    let linked = spans(common::forwarded(true));
+    assert!(linked[0].status.is_none());
+    let link = &linked[4].links[0];
+    assert_eq!(
+        (link.trace_id.as_slice(), link.span_id.as_slice()),
+        ([0xaa; 16].as_slice(), [0xbb; 8].as_slice())
+    );
+    assert_eq!(link.flags, 0x303);
+}
+
+#[test]
+fn the_resource_names_the_service_and_no_foreign_sdk() {
+    let resource = Resource::new("router").version("v1").instance("i-1").environment("production");
+    let request = otlp::export_request(&[], &resource, Vocabularies::default());
+    let attributes = &request.resource_spans[0].resource.as_ref().unwrap().attributes;
+    let value = |key: &str| {
+        let pair = attributes.iter().find(|pair| pair.key == key).unwrap();
+        match pair.value.as_ref().unwrap().value.as_ref().unwrap() {
+            Value::StringValue(text) => text.clone(),
+            other => panic!("{key} is {other:?}"),
+        }
+    };
+    assert_eq!(value("service.name"), "router");
+    assert_eq!(value("service.version"), "v1");
+    assert_eq!(value("service.instance.id"), "i-1");
+    assert_eq!(value("deployment.environment.name"), "production");
+    assert_eq!(value("deployment.environment"), "production");
+    assert_eq!(value("telemetry.sdk.language"), "rust");
+    assert_ne!(value("telemetry.sdk.name"), "opentelemetry");
+}
