@@ -1,5 +1,7 @@
 //! What becomes of a request: refused, answered, or forwarded to whom and why.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use common::*;

@@ -1,5 +1,7 @@
 //! The life of a forwarded request, fed with bytes as a door feeds it.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use std::sync::Arc;

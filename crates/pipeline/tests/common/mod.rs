@@ -2,7 +2,15 @@
 //!
 //! The ports are fakes: the real classifiers, cache and client are tested in their own crates and end to end.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    reason = "test support, of which each test file uses a part"
+)]
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
