@@ -15,6 +15,9 @@ use std::sync::LazyLock;
 /// Bytes read at each end of a long text.
 pub const WINDOW_BYTES: usize = 4096;
 
+/// The model's table has two to this power rows. A row counts once per text however often its n-grams occur.
+pub const TABLE_BITS: u32 = 17;
+
 /// Lanes of a model row: fourteen classes, padded.
 const LANES: usize = 16;
 
@@ -179,8 +182,8 @@ impl DomainClassifier {
     #[must_use]
     #[expect(clippy::expect_used, reason = "the bytes are part of the program; a test parses them")]
     pub fn built_in() -> &'static Self {
-        static BUILT_IN: LazyLock<DomainClassifier> = LazyLock::new(|| DomainClassifier {
-            model: LinearModel::parse(MODEL).expect("models/domain.bin is a domain model of this build"),
+        static BUILT_IN: LazyLock<DomainClassifier> = LazyLock::new(|| {
+            DomainClassifier::from_bytes(MODEL).expect("models/domain.bin is a domain model of this build")
         });
         &BUILT_IN
     }
@@ -191,7 +194,7 @@ impl DomainClassifier {
     /// When the bytes are not a model of fourteen classes for this build's features.
     pub fn from_bytes(bytes: &'static [u8]) -> Result<Self, crate::linear::BadModel> {
         let model = LinearModel::parse(bytes)?;
-        if model.classes() != Domain::ALL.len() {
+        if model.classes() != Domain::ALL.len() || model.bits() != TABLE_BITS {
             return Err(crate::linear::BadModel::Shape);
         }
         Ok(Self { model })
@@ -206,7 +209,7 @@ impl DomainClassifier {
     /// Probabilities for `text`; in time linear in at most two windows of [`WINDOW_BYTES`].
     #[must_use]
     pub fn classify(&self, text: &str) -> DomainScores {
-        let mut scorer = Scorer { model: &self.model, sums: Sums::default() };
+        let mut scorer = Scorer { model: &self.model, sums: Sums::default(), seen: [0; SEEN_WORDS] };
         let (head, tail) = windows(text);
         visit(head, &mut scorer);
         visit(tail, &mut scorer);
@@ -218,12 +221,22 @@ impl DomainClassifier {
 struct Scorer<'a> {
     model: &'a LinearModel<'static, LANES>,
     sums: Sums<LANES>,
+    /// One bit per row of the table.
+    seen: [u64; SEEN_WORDS],
 }
+
+const SEEN_WORDS: usize = 1 << (TABLE_BITS - 6);
 
 impl Sink for Scorer<'_> {
     #[inline]
     fn feature(&mut self, hash: u32) {
-        self.model.add(hash, &mut self.sums);
+        let row = hash >> (32 - TABLE_BITS);
+        let Some(seen) = self.seen.get_mut((row >> 6) as usize) else { return };
+        let bit = 1 << (row & 63);
+        if *seen & bit == 0 {
+            *seen |= bit;
+            self.model.add(hash, &mut self.sums);
+        }
     }
 }
 

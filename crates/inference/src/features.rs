@@ -1,6 +1,6 @@
 //! A text as a stream of hashed n-grams: the one definition that training and inference share.
 //!
-//! Features are word unigrams and bigrams, and character n-grams of 3 to 5 characters inside a word with its
+//! Features are sequences of one to three words, and character n-grams of 3 and 4 characters inside a word with its
 //! boundaries. Digits are folded to `0`, so that a number is its shape; each symbol is a word of its own.
 //! It is not a tokeniser for language models, and it keeps nothing: features go to a [`Sink`] as they are found.
 //! Invariant: no allocation, at most [`MAX_PER_CHARACTER`] features per character, each character looked at once.
@@ -19,7 +19,7 @@ pub trait Sink {
     /// One feature, as a well-mixed 32-bit hash: a table of `2^b` rows is indexed by its upper `b` bits.
     fn feature(&mut self, hash: u32);
 
-    /// A word or symbol has ended; its features and the bigram with its predecessor came before.
+    /// A word or symbol has ended; its features came before.
     fn word_end(&mut self) {}
 }
 
@@ -44,9 +44,9 @@ const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Kinds of feature, so that the word `the` and the n-gram `the` have rows of their own.
 const WORD: u64 = 1 << 32;
 const PAIR: u64 = 2 << 32;
-const GRAM_3: u64 = 3 << 32;
-const GRAM_4: u64 = 4 << 32;
-const GRAM_5: u64 = 5 << 32;
+const TRIPLE: u64 = 3 << 32;
+const GRAM_3: u64 = 4 << 32;
+const GRAM_4: u64 = 5 << 32;
 
 /// Marks where a word begins and ends inside its n-grams; no folded character is a control character.
 const BEGIN: u32 = 2;
@@ -65,10 +65,10 @@ fn finish(hash: u64) -> u32 {
 struct Words {
     /// Hash of the word so far.
     word: u64,
-    /// Hash of the word before, 0 at the start of the text.
-    previous: u64,
+    /// Hashes of the two words before, the nearer one last; 0 before the start of the text.
+    previous: [u64; 2],
     /// The last characters of the word, the newest last; zero where there is none.
-    recent: [u32; 5],
+    recent: [u32; 4],
     /// Characters of the word so far, its begin mark included; 0 outside a word.
     length: usize,
     /// The symbol just before, so that `-----` counts once.
@@ -77,7 +77,7 @@ struct Words {
 
 impl Words {
     const fn new() -> Self {
-        Self { word: 0, previous: 0, recent: [0; 5], length: 0, repeated: None }
+        Self { word: 0, previous: [0; 2], recent: [0; 4], length: 0, repeated: None }
     }
 
     #[inline]
@@ -108,7 +108,7 @@ impl Words {
 
     fn open(&mut self) {
         self.word = GOLDEN;
-        self.recent = [0, 0, 0, 0, BEGIN];
+        self.recent = [0, 0, 0, BEGIN];
         self.length = 1;
         self.repeated = None;
     }
@@ -130,8 +130,8 @@ impl Words {
 
     #[inline]
     fn push(&mut self, code: u32, sink: &mut impl Sink) {
-        let [_, a, b, c, d] = self.recent;
-        self.recent = [a, b, c, d, code];
+        let [_, b, c, d] = self.recent;
+        self.recent = [b, c, d, code];
         self.length += 1;
         self.word = step(self.word, u64::from(code));
         if self.length < 3 {
@@ -142,15 +142,15 @@ impl Words {
         if self.length >= 4 {
             sink.feature(finish(step(three, GRAM_4 | u64::from(b))));
         }
-        if self.length >= 5 {
-            sink.feature(finish(step(three, GRAM_5 ^ (u64::from(a) << 34) ^ u64::from(b))));
-        }
     }
 
     fn end_word(&mut self, word: u64, sink: &mut impl Sink) {
+        let [second, first] = self.previous;
+        let pair = step(first, word);
         sink.feature(finish(word ^ WORD));
-        sink.feature(finish(step(self.previous, word ^ PAIR)));
-        self.previous = word;
+        sink.feature(finish(pair ^ PAIR));
+        sink.feature(finish(step(second, pair ^ TRIPLE)));
+        self.previous = [first, word];
         sink.word_end();
     }
 }

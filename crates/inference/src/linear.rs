@@ -143,6 +143,12 @@ impl<'a, const L: usize> LinearModel<'a, L> {
         std::array::from_fn(|lane| self.biases[lane] + self.scales[lane] * norm * sums.lanes[lane] as f32)
     }
 
+    /// `b` of a table of `2^b` rows.
+    #[must_use]
+    pub fn bits(&self) -> u32 {
+        32 - self.shift
+    }
+
     /// Number of classes.
     #[must_use]
     pub fn classes(&self) -> usize {

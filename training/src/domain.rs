@@ -1,0 +1,369 @@
+//! The domain model: which rows, which split, and its report.
+
+use crate::data::{self, Line};
+use crate::duplicates;
+use crate::fit::{self, Counting, Hashed, Options};
+use crate::measure::{self, Prediction};
+use crate::model_file;
+use crate::report::{Report, Score, Source, Table};
+use crate::templates::Templates;
+use inference::domain::{Domain, DomainClassifier, TABLE_BITS, windows};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::Path;
+
+const TEMPLATES: &str = include_str!("../templates/domain.txt");
+const EVERYDAY: &str = include_str!("../../crates/inference/tests/everyday.tsv");
+
+/// Prompts per domain made from templates.
+const TEMPLATE_PROMPTS: usize = 600;
+
+const OPTIONS: Options = Options { bits: TABLE_BITS as u8, epochs: 6, rate: 0.3, decay: 1e-4, seed: 0 };
+
+/// Where a row comes from and what it may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    /// Split into train, validation and test.
+    MmluPro,
+    Mmlu,
+    Gsm8k,
+    Clinc,
+    Banking,
+    Template,
+    /// The golden prompts of the inference crate: never trained on.
+    Everyday,
+}
+
+#[derive(Debug, Clone)]
+struct Row {
+    text: String,
+    domain: Domain,
+    origin: Origin,
+    weight: f32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Split {
+    Train,
+    Validation,
+    Test,
+    /// Near-identical to a row of validation or test, so in none.
+    Dropped,
+}
+
+/// Trains, calibrates, measures and writes the domain model.
+pub(crate) fn train(folder: &Path, seed: u64, out: &Path) -> Result<(), Box<dyn Error>> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let rows = rows(folder, &mut random)?;
+    let splits = split(&rows, &mut random);
+    let pick = |wanted: Split| {
+        rows.iter().zip(&splits).filter(move |(_, split)| **split == wanted).map(|(row, _)| row)
+    };
+    eprintln!("domain: {} rows to train on", pick(Split::Train).count());
+
+    let options = Options { seed, ..OPTIONS };
+    let texts: Vec<Hashed> = pick(Split::Train).map(hashed).collect();
+    let documents = fit::documents(&texts, options.bits, Counting::Distinct);
+    let weights = fit::fit::<16>(&documents, Domain::ALL.len(), &options);
+    let mut bytes = model_file::encode(&weights, Domain::ALL.len(), 1.0, 0.0);
+    let validation: Vec<&Row> = pick(Split::Validation).collect();
+    let slope = crate::calibrate::slope(&log_probabilities(&bytes, &validation)?);
+    model_file::set_calibration(&mut bytes, slope, 0.0);
+
+    eprintln!("  validation accuracy {:.4}", measure::accuracy(&predictions(&bytes, &validation)?));
+    let test: Vec<&Row> = pick(Split::Test).collect();
+    let everyday: Vec<&Row> = rows.iter().filter(|row| row.origin == Origin::Everyday).collect();
+    let mut report = describe(&rows, &splits, seed, bytes.len());
+    add_scores(&mut report, &predictions(&bytes, &test)?, &predictions(&bytes, &everyday)?);
+    if std::env::var_os("SHOW").is_some() {
+        let c = classifier(&bytes)?;
+        for r in &everyday {
+            let s = c.classify(&r.text);
+            eprintln!("{:?} {:?} <- {} {}", s.best(), s.second(), r.domain, r.text);
+        }
+    }
+    for score in &report.scores {
+        eprintln!("  {}: {:.4} ({} rows)", score.what, score.value, score.rows);
+    }
+    report.write(&bytes, out)
+}
+
+fn rows(folder: &Path, random: &mut fastrand::Rng) -> Result<Vec<Row>, Box<dyn Error>> {
+    let mut rows = Vec::new();
+    let mut add = |line: Line, domain: Domain, origin: Origin, weight: f32| {
+        rows.push(Row { text: line.text, domain, origin, weight });
+    };
+    for line in data::read(folder, "mmlu-pro/questions.jsonl")? {
+        let domain =
+            line.label.parse().map_err(|error| format!("mmlu-pro label {:?}: {error}", line.label))?;
+        add(line, domain, Origin::MmluPro, 1.0);
+    }
+    for line in data::read(folder, "routing-mmlu/responses.jsonl")? {
+        // One form of words in every row of moral_scenarios, in no other text anywhere: it teaches nothing.
+        let Some(domain) = subject_domain(&line.subject) else { continue };
+        add(line, domain, Origin::Mmlu, 1.0);
+    }
+    for line in data::sample(data::read(folder, "routing-gsm8k/responses.jsonl")?, 300, random) {
+        add(line, Domain::Math, Origin::Gsm8k, 0.5);
+    }
+    for line in data::sample(data::read(folder, "clinc150/train.jsonl")?, 2500, random) {
+        let Some(domain) = errand_domain(&line.label) else { continue };
+        add(line, domain, Origin::Clinc, 0.4);
+    }
+    for line in data::sample(data::read(folder, "banking77/train.jsonl")?, 500, random) {
+        add(line, Domain::Other, Origin::Banking, 0.4);
+    }
+    let templates = Templates::parse(TEMPLATES)?;
+    for domain in Domain::ALL {
+        for text in templates.prompts(domain.as_str(), TEMPLATE_PROMPTS, random) {
+            rows.push(Row { text, domain, origin: Origin::Template, weight: 0.5 });
+        }
+    }
+    rows.extend(everyday());
+    Ok(rows)
+}
+
+/// The golden prompts that name a domain.
+fn everyday() -> impl Iterator<Item = Row> {
+    EVERYDAY.lines().filter_map(|line| {
+        let mut columns = line.split('\t');
+        let domain = columns.next()?.parse().ok()?;
+        let text = columns.nth(1)?.to_owned();
+        Some(Row { text, domain, origin: Origin::Everyday, weight: 0.0 })
+    })
+}
+
+/// MMLU's 57 subjects as MMLU-Pro groups them (its `src` column shows how); `None` for what is left out.
+fn subject_domain(subject: &str) -> Option<Domain> {
+    Some(match subject {
+        "abstract_algebra"
+        | "college_mathematics"
+        | "elementary_mathematics"
+        | "high_school_mathematics"
+        | "high_school_statistics" => Domain::Math,
+        "astronomy" | "college_physics" | "conceptual_physics" | "high_school_physics" => Domain::Physics,
+        "college_chemistry" | "high_school_chemistry" => Domain::Chemistry,
+        "college_biology" | "high_school_biology" => Domain::Biology,
+        "college_computer_science"
+        | "computer_security"
+        | "high_school_computer_science"
+        | "machine_learning" => Domain::ComputerScience,
+        "electrical_engineering" => Domain::Engineering,
+        "anatomy"
+        | "clinical_knowledge"
+        | "college_medicine"
+        | "human_aging"
+        | "medical_genetics"
+        | "nutrition"
+        | "professional_medicine"
+        | "virology" => Domain::Health,
+        "business_ethics" | "management" | "marketing" => Domain::Business,
+        "econometrics" | "high_school_macroeconomics" | "high_school_microeconomics" => Domain::Economics,
+        "high_school_european_history"
+        | "high_school_us_history"
+        | "high_school_world_history"
+        | "prehistory" => Domain::History,
+        "international_law" | "jurisprudence" | "professional_law" => Domain::Law,
+        "formal_logic" | "logical_fallacies" | "moral_disputes" | "philosophy" | "world_religions" => {
+            Domain::Philosophy
+        }
+        "high_school_psychology" | "professional_psychology" => Domain::Psychology,
+        "global_facts"
+        | "high_school_geography"
+        | "high_school_government_and_politics"
+        | "human_sexuality"
+        | "miscellaneous"
+        | "professional_accounting"
+        | "public_relations"
+        | "security_studies"
+        | "sociology"
+        | "us_foreign_policy" => Domain::Other,
+        _ => return None,
+    })
+}
+
+/// CLINC150's errands are none of the domains, but for sums; intents that touch a domain are left out.
+fn errand_domain(intent: &str) -> Option<Domain> {
+    match intent {
+        "calculator" => Some(Domain::Math),
+        "definition"
+        | "measurement_conversion"
+        | "nutrition_info"
+        | "calories"
+        | "vaccines"
+        | "interest_rate"
+        | "taxes"
+        | "insurance"
+        | "fun_fact"
+        | "meaning_of_life"
+        | "exchange_rate" => None,
+        _ => Some(Domain::Other),
+    }
+}
+
+/// Whole groups of near-identical rows: 20 % of those with MMLU-Pro rows to test, 10 % to validation.
+fn split(rows: &[Row], random: &mut fastrand::Rng) -> Vec<Split> {
+    let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
+    let groups = duplicates::groups(&texts);
+    let mut of_group: BTreeMap<usize, Split> = BTreeMap::new();
+    for (row, group) in rows.iter().zip(&groups) {
+        match row.origin {
+            Origin::MmluPro => {
+                of_group.entry(*group).or_insert_with(|| match random.u32(..10) {
+                    0 | 1 => Split::Test,
+                    2 => Split::Validation,
+                    _ => Split::Train,
+                });
+            }
+            Origin::Everyday => {
+                of_group.insert(*group, Split::Dropped);
+            }
+            _ => {}
+        }
+    }
+    let assign = |(row, group): (&Row, &usize)| {
+        let split = of_group.get(group).copied().unwrap_or(Split::Train);
+        match row.origin {
+            Origin::MmluPro => split,
+            Origin::Everyday => Split::Dropped,
+            _ if split == Split::Train => Split::Train,
+            _ => Split::Dropped,
+        }
+    };
+    rows.iter().zip(&groups).map(assign).collect()
+}
+
+fn hashed(row: &Row) -> Hashed {
+    let (head, tail) = windows(&row.text);
+    fit::hashed(&[head, tail], row.domain as usize, row.weight)
+}
+
+fn classifier(bytes: &[u8]) -> Result<DomainClassifier, Box<dyn Error>> {
+    Ok(DomainClassifier::from_bytes(Box::leak(bytes.to_vec().into_boxed_slice()))?)
+}
+
+fn log_probabilities(bytes: &[u8], rows: &[&Row]) -> Result<Vec<(Vec<f32>, usize)>, Box<dyn Error>> {
+    let classifier = classifier(bytes)?;
+    let of_row = |row: &&Row| {
+        let logits = classifier
+            .classify(&row.text)
+            .iter()
+            .map(|(_, probability)| probability.max(1e-30).ln())
+            .collect();
+        (logits, row.domain as usize)
+    };
+    Ok(rows.iter().map(of_row).collect())
+}
+
+fn predictions(bytes: &[u8], rows: &[&Row]) -> Result<Vec<Prediction>, Box<dyn Error>> {
+    let classifier = classifier(bytes)?;
+    let of_row = |row: &&Row| {
+        let (best, probability) = classifier.classify(&row.text).best();
+        Prediction { truth: row.domain as usize, predicted: best as usize, probability }
+    };
+    Ok(rows.iter().map(of_row).collect())
+}
+
+fn add_scores(report: &mut Report, test: &[Prediction], everyday: &[Prediction]) {
+    let mut score = |what: &str, value: f64, rows: usize| {
+        report.scores.push(Score { what: what.to_owned(), value, rows })
+    };
+    score(
+        "accuracy, MMLU-Pro rows never trained on, near-identical texts kept on one side",
+        measure::accuracy(test),
+        test.len(),
+    );
+    let of_class = |class| measure::f1(test, class);
+    let macro_f1 = (0..Domain::ALL.len()).map(of_class).sum::<f64>() / Domain::ALL.len() as f64;
+    score("macro F1, the same rows", macro_f1, test.len());
+    score("expected calibration error, 15 bins, the same rows", measure::calibration_error(test), test.len());
+    score("accuracy, golden everyday prompts", measure::accuracy(everyday), everyday.len());
+    let rows = Domain::ALL.into_iter().map(|domain| {
+        let rows = test.iter().filter(|p| p.truth == domain as usize).count();
+        vec![domain.to_string(), format!("{:.3}", of_class(domain as usize)), rows.to_string()]
+    });
+    report.tables.push(Table {
+        title: "F1 per domain".to_owned(),
+        note: "On the test split".to_owned(),
+        header: ["domain", "F1", "rows"].map(str::to_owned).to_vec(),
+        rows: rows.collect(),
+    });
+}
+
+fn describe(rows: &[Row], splits: &[Split], seed: u64, bytes: usize) -> Report {
+    let used = |origin: Origin| {
+        rows.iter()
+            .zip(splits)
+            .filter(|(row, split)| row.origin == origin && **split != Split::Dropped)
+            .count()
+    };
+    let source = |origin: Origin, file: &str, from: &str, licence: &str, used_as: &str| Source {
+        file: file.to_owned(),
+        from: from.to_owned(),
+        licence: licence.to_owned(),
+        used_as: used_as.to_owned(),
+        rows: used(origin),
+    };
+    let count = |wanted: Split| splits.iter().filter(|split| **split == wanted).count();
+    Report {
+        model: "domain".to_owned(),
+        command: format!("cargo run --release -p training -- domain --data DIR --seed {seed}"),
+        seed,
+        bytes,
+        method: format!(
+            "Multinomial logistic regression over 2^{} hashed word and character n-grams, AdaGrad, {} epochs; temperature by validation.",
+            OPTIONS.bits, OPTIONS.epochs
+        ),
+        sources: vec![
+            source(
+                Origin::MmluPro,
+                "mmlu-pro/questions.jsonl",
+                "TIGER-AI-Lab/MMLU-Pro",
+                "Apache-2.0, MIT",
+                "all splits",
+            ),
+            source(
+                Origin::Mmlu,
+                "routing-mmlu/responses.jsonl",
+                "lm-sys/RouteLLM, questions of MMLU",
+                "Apache-2.0, MIT",
+                "train, subject as domain",
+            ),
+            source(
+                Origin::Gsm8k,
+                "routing-gsm8k/responses.jsonl",
+                "lm-sys/RouteLLM, questions of GSM8K",
+                "Apache-2.0",
+                "train, math",
+            ),
+            source(
+                Origin::Clinc,
+                "clinc150/train.jsonl",
+                "clinc/oos-eval",
+                "CC-BY-3.0",
+                "train, other; the calculator intent as math",
+            ),
+            source(
+                Origin::Banking,
+                "banking77/train.jsonl",
+                "PolyAI-LDN/task-specific-datasets",
+                "CC-BY-4.0",
+                "train, other",
+            ),
+            source(
+                Origin::Template,
+                "training/templates/domain.txt",
+                "this project",
+                "Apache-2.0",
+                "train, everyday prompts",
+            ),
+        ],
+        splits: BTreeMap::from([
+            ("train".to_owned(), count(Split::Train)),
+            ("validation".to_owned(), count(Split::Validation)),
+            ("test".to_owned(), count(Split::Test)),
+        ]),
+        scores: Vec::new(),
+        tables: Vec::new(),
+    }
+}
