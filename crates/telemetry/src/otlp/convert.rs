@@ -73,7 +73,7 @@ fn child(record: &Record, span: &Span, vocabularies: Vocabularies) -> OtlpSpan {
         flags: flags(record, Parent::Local),
         start_time_unix_nano: record.clock.unix_ns(span.start_ns),
         end_time_unix_nano: record.clock.unix_ns(span.end_ns.unwrap_or(span.start_ns)),
-        attributes: key_values(semconv::span_attributes(span, vocabularies)),
+        attributes: key_values(semconv::span_attributes(record, span, vocabularies)),
         events: span.events.iter().map(|event| otlp_event(record, event)).collect(),
         links: span.links.iter().map(otlp_link).collect(),
         status: otlp_status(&span.status),

@@ -139,7 +139,7 @@ fn spans<'a>(
     let children = record.spans().iter().map(move |span| JsonSpan {
         name: span.stage.span_name(),
         span_context: own_context(record, span.id),
-        attributes: Attributes(semconv::span_attributes(span, vocabularies)),
+        attributes: Attributes(semconv::span_attributes(record, span, vocabularies)),
         duration: span.duration_ns(),
         parent: Some(own_context(record, record.root_id)),
         kind: span.stage.kind().as_str(),

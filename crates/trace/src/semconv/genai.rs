@@ -2,18 +2,19 @@
 
 use super::Attributes;
 use crate::finding::{Finding, UpstreamRequest};
-use crate::{Span, Text};
+use crate::{Record, Span, Text};
 
-pub(super) fn span<'a>(span: &'a Span, out: &mut Attributes<'a>) {
+pub(super) fn span<'a>(record: &'a Record, span: &'a Span, out: &mut Attributes<'a>) {
     let Finding::UpstreamRequest(finding) = &span.finding else { return };
-    request(finding, out);
+    request(record, finding, out);
     answer(span, finding, out);
 }
 
-fn request<'a>(finding: &'a UpstreamRequest, out: &mut Attributes<'a>) {
+fn request<'a>(record: &'a Record, finding: &'a UpstreamRequest, out: &mut Attributes<'a>) {
     out.string("gen_ai.operation.name", finding.operation);
     // The flavour of the wire format; who runs the model is `model.provider`.
     out.string("gen_ai.provider.name", "openai");
+    out.maybe_string("gen_ai.conversation.id", record.request.conversation_id.as_ref().map(Text::as_str));
     out.string("gen_ai.request.model", &*finding.model);
     let parameters = &finding.parameters;
     if parameters.stream {

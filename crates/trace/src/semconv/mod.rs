@@ -55,15 +55,19 @@ pub fn root_attributes(record: &Record, vocabularies: Vocabularies) -> Vec<Attri
     attributes.0
 }
 
-/// Attributes of a child span.
-pub fn span_attributes<'a>(span: &'a Span, vocabularies: Vocabularies) -> Vec<Attribute<'a>> {
+/// Attributes of a child span of a record.
+pub fn span_attributes<'a>(
+    record: &'a Record,
+    span: &'a Span,
+    vocabularies: Vocabularies,
+) -> Vec<Attribute<'a>> {
     let mut attributes = Attributes::default();
     router::span(span, &mut attributes);
     if vocabularies.openinference {
         openinference::span(span, &mut attributes);
     }
     if vocabularies.genai {
-        genai::span(span, &mut attributes);
+        genai::span(record, span, &mut attributes);
     }
     attributes.0
 }
