@@ -1,0 +1,56 @@
+//! How a request's trace begins: the caller's context, and whether the trace is sampled. The same on every door.
+
+use trace::propagation::TraceContext;
+use trace::sampling::{Sampler, UnsampledParent};
+use trace::{Clock, Link, Record, RequestFacts};
+
+/// How traces begin. Changed at run time as a whole.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TracingPolicy {
+    /// The head sampler.
+    pub sampler: Sampler,
+    /// What an unsampled caller's flag means.
+    pub unsampled_parent: UnsampledParent,
+    /// What becomes of the caller's context.
+    pub trust_incoming: TrustIncoming,
+}
+
+/// What becomes of the caller's context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TrustIncoming {
+    /// Its span is the parent.
+    #[default]
+    Parent,
+    /// The trace is new and links to it.
+    Link,
+    /// It is as if there were none.
+    Ignore,
+}
+
+impl Default for TracingPolicy {
+    fn default() -> Self {
+        TracingPolicy {
+            sampler: Sampler::AlwaysOn,
+            unsampled_parent: UnsampledParent::default(),
+            trust_incoming: TrustIncoming::default(),
+        }
+    }
+}
+
+impl TracingPolicy {
+    /// Begins a record: parent or link by trust, sampled by the head decision.
+    #[must_use]
+    pub fn begin(&self, clock: Clock, incoming: Option<TraceContext>, facts: RequestFacts) -> Record {
+        let (parent, link) = match self.trust_incoming {
+            TrustIncoming::Parent => (incoming, None),
+            TrustIncoming::Link => (None, incoming),
+            TrustIncoming::Ignore => (None, None),
+        };
+        // The verdict needs the trace id, which the record draws.
+        let undecided = trace::sampling::SamplingVerdict { sampled: false, reason: "undecided" };
+        let mut record = Record::new(clock, parent, undecided, facts);
+        record.links.extend(link.map(|context| Link { context }));
+        record.sampling = self.sampler.decide(record.trace_id, record.parent.as_ref(), self.unsampled_parent);
+        record
+    }
+}
