@@ -7,7 +7,7 @@ use trace::semconv::Vocabularies;
 
 use crate::log::AccessLog;
 use crate::metrics::Metrics;
-use crate::otlp::{self, Grpc};
+use crate::otlp::{self, Otlp};
 use crate::stdout::{Form, Layout, Style, Terminal};
 use crate::{Batch, Exits, Resource, StartError, Wants};
 
@@ -80,7 +80,7 @@ pub fn start(
         match exporter {
             Exporter::Otlp { config, batch } => {
                 warn_of_plaintext(&config);
-                exits.add(kind, Wants::Sampled, batch, Grpc::new(*config, resource.clone())?)?;
+                exits.add(kind, Wants::Sampled, batch, Otlp::new(&config, resource.clone())?)?;
             }
             Exporter::Stdout { format, vocabularies, batch, writer } => {
                 let form = form(format, resource, vocabularies);

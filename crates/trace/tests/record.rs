@@ -1,6 +1,6 @@
 //! A record ends exactly once, and truthfully, whatever ends it.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
 //! The attributes of each span, by name: what dashboards and queries rely on.
 
+#![expect(clippy::panic, reason = "a test that cannot go on should stop")]
+
 use std::sync::Arc;
 
 use trace::finding::{

@@ -1,7 +1,6 @@
-//! OTLP over gRPC: the destination that sends batches to a collector.
+//! OTLP over gRPC.
 
 use std::error::Error as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
@@ -12,29 +11,26 @@ use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint as TonicEndpoint, Identity};
 use tonic::{Request, Status};
-use trace::{Record, Text};
+use trace::Text;
 
-use super::endpoint::Transport;
-use super::failures::Failures;
-use super::retry::{Verdict, verdict};
-use super::{Compression, Config, ConfigError, Tls, convert};
-use crate::{Delivery, Destination, Resource};
+use super::exporter::{Failure, root_cause};
+use super::retry::grpc_verdict;
+use super::{Compression, Config, ConfigError, EndpointError, Tls, Transport};
 
-/// Sends to a collector over gRPC.
-pub struct Grpc {
-    config: Config,
-    resource: Resource,
+/// A way to a collector over gRPC.
+pub(super) struct Grpc {
     endpoint: TonicEndpoint,
     metadata: MetadataMap,
+    compression: Compression,
+    timeout: Duration,
     client: Option<TraceServiceClient<Channel>>,
-    failures: Failures,
 }
 
 impl Grpc {
     /// Checks the configuration; connects only when there is something to send.
-    pub fn new(config: Config, resource: Resource) -> Result<Grpc, ConfigError> {
+    pub(super) fn new(config: &Config) -> Result<Grpc, ConfigError> {
         let mut endpoint = TonicEndpoint::from_shared(config.endpoint.origin())
-            .map_err(|_| ConfigError::Endpoint(super::EndpointError::Malformed))?
+            .map_err(|_| ConfigError::Endpoint(EndpointError::Malformed))?
             .connect_timeout(config.timeout)
             .http2_keep_alive_interval(Duration::from_secs(30));
         if config.endpoint.transport() == Transport::Tls {
@@ -42,52 +38,38 @@ impl Grpc {
                 .tls_config(tls(&config.tls))
                 .map_err(|error| ConfigError::Tls(root_cause(&error)))?;
         }
-        let metadata = metadata(&config)?;
-        Ok(Grpc { config, resource, endpoint, metadata, client: None, failures: Failures::default() })
+        Ok(Grpc {
+            endpoint,
+            metadata: metadata(config)?,
+            compression: config.compression,
+            timeout: config.timeout,
+            client: None,
+        })
     }
 
-    async fn attempt(
+    /// One attempt.
+    pub(super) async fn send(
         &mut self,
         message: &ExportTraceServiceRequest,
-    ) -> Result<ExportTraceServiceResponse, Status> {
+    ) -> Result<ExportTraceServiceResponse, Failure> {
         let mut request = Request::new(message.clone());
         *request.metadata_mut() = self.metadata.clone();
-        let client = self.client.get_or_insert_with(|| connect(&self.endpoint, &self.config));
-        match tokio::time::timeout(self.config.timeout, client.export(request)).await {
-            Ok(answer) => answer.map(tonic::Response::into_inner),
+        let client = self.client.get_or_insert_with(|| connect(&self.endpoint, self.compression));
+        match tokio::time::timeout(self.timeout, client.export(request)).await {
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            Ok(Err(status)) => Err(Failure { what: describe(&status), verdict: grpc_verdict(&status) }),
             Err(_) => {
                 // What hangs is not worth keeping.
                 self.client = None;
-                Err(Status::deadline_exceeded("timeout"))
+                Err(Failure::timeout(self.timeout))
             }
         }
     }
 }
 
-impl Destination for Grpc {
-    async fn deliver(&mut self, batch: &[Arc<Record>]) -> Delivery {
-        let message = convert::export_request(batch, &self.resource, self.config.vocabularies);
-        let mut attempt = 1;
-        loop {
-            let status = match self.attempt(&message).await {
-                Ok(answer) => return self.failures.accepted(answer),
-                Err(status) => status,
-            };
-            let pause = match verdict(&status) {
-                Verdict::Transient { asked } => self.config.retry.pause_after(attempt, asked),
-                Verdict::Permanent => None,
-            };
-            self.failures.note(&describe(&status));
-            let Some(pause) = pause else { return Delivery::Failed };
-            tokio::time::sleep(pause).await;
-            attempt += 1;
-        }
-    }
-}
-
-fn connect(endpoint: &TonicEndpoint, config: &Config) -> TraceServiceClient<Channel> {
+fn connect(endpoint: &TonicEndpoint, compression: Compression) -> TraceServiceClient<Channel> {
     let client = TraceServiceClient::new(endpoint.connect_lazy());
-    match config.compression {
+    match compression {
         Compression::None => client,
         Compression::Gzip => client.send_compressed(CompressionEncoding::Gzip),
     }
@@ -128,16 +110,5 @@ fn describe(status: &Status) -> Text {
     match status.source() {
         Some(source) => Text::from_outside(&root_cause(source)),
         None => Text::from_outside(&format!("{}: {}", status.code(), status.message())),
-    }
-}
-
-fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    match cause.downcast_ref::<std::io::Error>() {
-        Some(error) if error.raw_os_error().is_some() => error.kind().to_string(),
-        _ => cause.to_string(),
     }
 }

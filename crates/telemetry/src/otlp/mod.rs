@@ -5,8 +5,10 @@
 
 mod convert;
 mod endpoint;
+mod exporter;
 mod failures;
 mod grpc;
+mod http;
 mod retry;
 
 use std::fmt;
@@ -14,7 +16,7 @@ use std::time::Duration;
 
 pub use convert::{SCOPE_NAME, export_request};
 pub use endpoint::{Endpoint, EndpointError, Transport};
-pub use grpc::Grpc;
+pub use exporter::Otlp;
 pub use retry::Retry;
 use trace::semconv::Vocabularies;
 
@@ -23,6 +25,26 @@ pub const GRPC_PORT: u16 = 4317;
 
 /// OTLP's port for HTTP.
 pub const HTTP_PORT: u16 = 4318;
+
+/// OTLP's transports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// `grpc`.
+    #[default]
+    Grpc,
+    /// `http/protobuf`.
+    HttpProtobuf,
+}
+
+impl Protocol {
+    /// The port where collectors listen for it.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Protocol::Grpc => GRPC_PORT,
+            Protocol::HttpProtobuf => HTTP_PORT,
+        }
+    }
+}
 
 /// Compression of exports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,6 +87,8 @@ impl fmt::Debug for Tls {
 pub struct Config {
     /// Where.
     pub endpoint: Endpoint,
+    /// Over which transport.
+    pub protocol: Protocol,
     /// Sent with every export. Values are secret.
     pub headers: Vec<(String, String)>,
     /// Of the exports.
@@ -80,10 +104,11 @@ pub struct Config {
 }
 
 impl Config {
-    /// OTLP's defaults for an endpoint: no headers, no compression, ten seconds per attempt.
+    /// OTLP's defaults for an endpoint: gRPC, no headers, no compression, ten seconds per attempt.
     pub fn new(endpoint: Endpoint) -> Config {
         Config {
             endpoint,
+            protocol: Protocol::Grpc,
             headers: Vec::new(),
             compression: Compression::None,
             timeout: Duration::from_secs(10),
@@ -99,6 +124,7 @@ impl fmt::Debug for Config {
         let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         out.debug_struct("Config")
             .field("endpoint", &self.endpoint)
+            .field("protocol", &self.protocol)
             .field("headers", &headers)
             .field("compression", &self.compression)
             .field("timeout", &self.timeout)

@@ -44,7 +44,8 @@ pub(super) enum Verdict {
     Transient { asked: Option<Duration> },
 }
 
-pub(super) fn verdict(status: &Status) -> Verdict {
+/// Reads a gRPC status.
+pub(super) fn grpc_verdict(status: &Status) -> Verdict {
     match status.code() {
         Code::Cancelled
         | Code::DeadlineExceeded
@@ -57,6 +58,17 @@ pub(super) fn verdict(status: &Status) -> Verdict {
             Some(delay) => Verdict::Transient { asked: Some(delay) },
             None => Verdict::Permanent,
         },
+        _ => Verdict::Permanent,
+    }
+}
+
+/// The same over HTTP. `retry_after` is that header's value; its form with a date is not used by collectors.
+pub(super) fn http_verdict(status: u16, retry_after: Option<&str>) -> Verdict {
+    match status {
+        429 | 502 | 503 | 504 => {
+            let seconds = retry_after.and_then(|value| value.trim().parse().ok());
+            Verdict::Transient { asked: seconds.map(Duration::from_secs) }
+        }
         _ => Verdict::Permanent,
     }
 }
@@ -114,11 +126,24 @@ mod tests {
     #[test]
     fn an_exhausted_collector_is_asked_again_only_if_it_says_when() {
         let silent = Status::resource_exhausted("full");
-        assert_eq!(verdict(&silent), Verdict::Permanent);
+        assert_eq!(grpc_verdict(&silent), Verdict::Permanent);
         let telling = Status::with_details(Code::ResourceExhausted, "full", retry_info(3).into());
-        assert_eq!(verdict(&telling), Verdict::Transient { asked: Some(Duration::from_secs(3)) });
-        assert_eq!(verdict(&Status::invalid_argument("no")), Verdict::Permanent);
-        assert_eq!(verdict(&Status::unavailable("later")), Verdict::Transient { asked: None });
+        assert_eq!(grpc_verdict(&telling), Verdict::Transient { asked: Some(Duration::from_secs(3)) });
+        assert_eq!(grpc_verdict(&Status::invalid_argument("no")), Verdict::Permanent);
+        assert_eq!(grpc_verdict(&Status::unavailable("later")), Verdict::Transient { asked: None });
+    }
+
+    #[test]
+    fn over_http_four_statuses_may_pass() {
+        let asked = Some(Duration::from_secs(7));
+        assert_eq!(http_verdict(429, Some(" 7")), Verdict::Transient { asked });
+        assert_eq!(
+            http_verdict(503, Some("Fri, 01 May 2026 12:00:00 GMT")),
+            Verdict::Transient { asked: None }
+        );
+        for status in [400, 401, 404, 500] {
+            assert_eq!(http_verdict(status, Some("7")), Verdict::Permanent, "{status}");
+        }
     }
 
     #[test]

@@ -8,5 +8,6 @@ mod exits;
 mod metrics;
 mod otlp_convert;
 mod otlp_grpc;
+mod otlp_http;
 mod redaction;
 mod terminal;

@@ -15,7 +15,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use telemetry::log::{LogConfig, LogFormat, subscriber};
 use telemetry::metrics::{Format, LegacyNames, Metrics, Names};
-use telemetry::otlp::{Config, Endpoint, Grpc, Retry};
+use telemetry::otlp::{Config, Endpoint, Otlp, Retry};
 use telemetry::stdout::Colour;
 use telemetry::{Batch, Delivery, Destination, Exits, Resource, Wants};
 use tokio::net::TcpListener;
@@ -87,8 +87,8 @@ fn config(address: SocketAddr) -> Config {
     Config { retry, timeout: Duration::from_millis(300), ..Config::new(endpoint) }
 }
 
-fn exporter(config: Config) -> Grpc {
-    Grpc::new(config, Resource::new("router")).unwrap()
+fn exporter(config: Config) -> Otlp {
+    Otlp::new(&config, Resource::new("router")).unwrap()
 }
 
 fn batch() -> Vec<Arc<Record>> {
