@@ -1,0 +1,105 @@
+//! `demo`: the router in front of two simulated models, with nothing else needed. It sends a few requests of its own,
+//! shows each as a span tree, and then waits for yours. Files and provider variables are ignored.
+
+mod requests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use settings::{Environment, Source};
+use simulator::{Script, Simulator};
+use telemetry::AccessLines;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+use super::{Failure, asked_to_end, runtime, say};
+use crate::cli::Demo;
+use crate::commands::serve::serve;
+use crate::compose::application::Application;
+use crate::compose::exits;
+
+/// The demo's configuration; the addresses are filled in.
+const CONFIGURATION: &str = include_str!("demo/demo.yaml");
+
+/// How long a tree may take to be printed.
+const PRINT: Duration = Duration::from_secs(2);
+
+pub(crate) fn run(options: &Demo) -> Result<(), Failure> {
+    runtime()?.block_on(demo(options))
+}
+
+async fn demo(options: &Demo) -> Result<(), Failure> {
+    let local = SocketAddr::from(([127, 0, 0, 1], 0));
+    let start = |script| async {
+        Simulator::start(script, local)
+            .await
+            .map_err(|error| Failure::Running(format!("a simulated backend cannot start: {error}")))
+    };
+    let small = start(Script::small_general("llama-3.1-8b")).await?;
+    let large = start(Script::large_reasoning("qwen3-32b")).await?;
+    let (listener, listen) = open(options.listen).await?;
+    let application = application(listen, small.address(), large.address())?;
+    let toured = Notify::new();
+    let end = async {
+        tokio::select! {
+            () = asked_to_end() => {}
+            () = toured.notified() => {}
+        }
+    };
+    let (served, tour) = tokio::join!(serve(&application, Some(listener), end), async {
+        let tour = tour(&application, listen, options.once).await;
+        if options.once || tour.is_err() {
+            toured.notify_one();
+        } else {
+            say(&requests::invitation(listen));
+        }
+        tour
+    });
+    application.flush().await;
+    small.shutdown().await;
+    large.shutdown().await;
+    served.and(tour)
+}
+
+/// The listener, with its address: port 0 takes a free one.
+async fn open(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let in_use = |error: std::io::Error| {
+        let advice = "try `semantic-router demo --listen 127.0.0.1:8090`";
+        Failure::Running(format!("the demo cannot listen on {wanted}: {error}; {advice}"))
+    };
+    let listener = TcpListener::bind(wanted).await.map_err(in_use)?;
+    let address = listener.local_addr().map_err(in_use)?;
+    Ok((listener, address))
+}
+
+fn application(
+    listen: SocketAddr,
+    small: SocketAddr,
+    large: SocketAddr,
+) -> Result<Arc<Application>, Failure> {
+    let yaml = CONFIGURATION
+        .replace("LISTEN", &listen.to_string())
+        .replace("SMALL", &small.to_string())
+        .replace("LARGE", &large.to_string());
+    let source = Source::Text { name: "the demo's configuration".to_owned(), yaml };
+    let loaded = settings::load(source.clone(), &[], &Environment::default())
+        .map_err(|problems| Failure::Configuration(problems.to_string()))?;
+    exits::start_logging(&loaded.settings).map_err(Failure::Configuration)?;
+    let application =
+        Application::build(loaded, source, Vec::new(), AccessLines::Off).map_err(Failure::Running)?;
+    Ok(Arc::new(application))
+}
+
+/// Sends the suggested requests one after the other, and shows what came back and how.
+async fn tour(application: &Arc<Application>, listen: SocketAddr, once: bool) -> Result<(), Failure> {
+    say(&requests::welcome(listen, once));
+    let client = requests::Client::new(listen);
+    for (number, suggested) in requests::SUGGESTED.iter().enumerate() {
+        say(&format!("\n━━ {}. {}\n   > {}", number + 1, suggested.title, suggested.prompt));
+        let told = client.send(suggested).await.map_err(Failure::Running)?;
+        say(&format!("   < {told}\n"));
+        application.exits.flush(PRINT).await;
+    }
+    Ok(())
+}

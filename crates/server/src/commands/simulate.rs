@@ -1,0 +1,31 @@
+//! `simulate`: a simulated backend.
+
+use simulator::command::{Options, serve};
+
+use super::{Failure, asked_to_end, runtime, say};
+use crate::cli::Simulate;
+
+pub(crate) fn run(flags: Simulate) -> Result<(), Failure> {
+    let listen = flags.listen;
+    let options = Options {
+        listen,
+        name: flags.name,
+        models: flags.models,
+        any_model: flags.any_model,
+        first_token_ms: flags.first_token_ms,
+        tokens_per_second: flags.tokens_per_second,
+        output_tokens: flags.output_tokens,
+        cached_tokens: flags.cached_tokens,
+        reasoning: flags.reasoning,
+        answers: flags.answers,
+        faults: flags.faults,
+        seed: flags.seed,
+        fast: flags.fast,
+    };
+    let listening =
+        |address| say(&format!("Simulated backend listening on http://{address} (Ctrl-C ends it)"));
+    runtime()?.block_on(serve(options, listening, asked_to_end())).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidInput => Failure::Configuration(error.to_string()),
+        _ => Failure::Running(format!("cannot listen on {listen}: {error}")),
+    })
+}
