@@ -17,10 +17,10 @@ pub struct Exits {
 }
 
 /// What a flush left behind at one destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undelivered {
     /// The destination.
-    pub destination: &'static str,
+    pub destination: Arc<str>,
     /// Records that were queued and are not delivered.
     pub records: u64,
 }
@@ -31,14 +31,20 @@ impl Exits {
         Exits { metrics, lanes: Vec::new() }
     }
 
-    /// Starts a destination on a thread of its own. `name` labels its metrics and its thread.
+    /// Starts a destination on a thread of its own. `name` labels its metrics and its thread; a second one of
+    /// the same name becomes `name-2`, since metrics must not have two series of one name.
     pub fn add<D: Destination>(
         &mut self,
-        name: &'static str,
+        name: &str,
         wants: Wants,
         batch: Batch,
         destination: D,
     ) -> Result<(), StartError> {
+        let same = |lane: &&Lane| **lane.name() == *name || lane.name().starts_with(&format!("{name}-"));
+        let name = match self.lanes.iter().filter(same).count() {
+            0 => Arc::from(name),
+            others => Arc::from(format!("{name}-{}", others + 1)),
+        };
         let lane = Lane::start(name, wants, batch, destination)?;
         self.metrics.watch(lane.gauge());
         self.lanes.push(lane);
@@ -56,13 +62,13 @@ impl Exits {
         let deadline = tokio::time::Instant::now() + within;
         let mut left = Vec::new();
         for lane in &self.lanes {
-            // All are hurried before any is waited for.
-            lane.flush(Duration::ZERO).await;
+            // All at once, before any is waited for.
+            lane.hurry();
         }
         for lane in &self.lanes {
             let records = lane.flush(deadline.saturating_duration_since(tokio::time::Instant::now())).await;
             if records > 0 {
-                left.push(Undelivered { destination: lane.name(), records });
+                left.push(Undelivered { destination: Arc::clone(lane.name()), records });
             }
         }
         left
@@ -76,7 +82,7 @@ impl Exits {
         let left = self.flush(within).await;
         for Undelivered { destination, records } in &left {
             tracing::warn!(
-                destination,
+                destination = %destination,
                 records,
                 "traces not delivered at shutdown: the destination was too slow or not there"
             );

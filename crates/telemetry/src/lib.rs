@@ -32,7 +32,7 @@ pub enum StartError {
     #[error("cannot start the telemetry thread of {name}: {source}; check the limits of this process")]
     Thread {
         /// The destination.
-        name: &'static str,
+        name: std::sync::Arc<str>,
         /// What the system said.
         source: std::io::Error,
     },

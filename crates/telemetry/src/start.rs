@@ -73,7 +73,7 @@ pub fn start(
 ) -> Result<Exits, StartError> {
     let mut exits = Exits::new(metrics);
     if access == AccessLines::On {
-        exits.add("log", Wants::All, Batch::TERMINAL, AccessLog)?;
+        exits.add("access_log", Wants::All, Batch::TERMINAL, AccessLog)?;
     }
     for exporter in exporters {
         let kind = exporter.kind();

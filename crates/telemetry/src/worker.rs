@@ -87,7 +87,7 @@ impl Health {
 
 /// The requests' end of a destination.
 pub(crate) struct Lane {
-    name: &'static str,
+    name: Arc<str>,
     wants: Wants,
     queue: Arc<Queue>,
     health: Arc<Health>,
@@ -98,7 +98,7 @@ pub(crate) struct Lane {
 impl Lane {
     /// Starts the destination's thread.
     pub(crate) fn start<D: Destination>(
-        name: &'static str,
+        name: Arc<str>,
         wants: Wants,
         batch: Batch,
         destination: D,
@@ -109,17 +109,17 @@ impl Lane {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|source| StartError::Thread { name, source })?;
+            .map_err(|source| StartError::Thread { name: Arc::clone(&name), source })?;
         let (own_queue, own_health) = (Arc::clone(&queue), Arc::clone(&health));
         std::thread::Builder::new()
             .name(format!("telemetry-{name}"))
             .spawn(move || runtime.block_on(run(own_queue, own_health, sender, destination)))
-            .map_err(|source| StartError::Thread { name, source })?;
+            .map_err(|source| StartError::Thread { name: Arc::clone(&name), source })?;
         Ok(Lane { name, wants, queue, health, settled })
     }
 
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
     }
 
     pub(crate) fn takes(&self, record: &Record) -> bool {
@@ -140,7 +140,16 @@ impl Lane {
     }
 
     pub(crate) fn gauge(&self) -> LaneGauge {
-        LaneGauge { name: self.name, queue: Arc::clone(&self.queue), health: Arc::clone(&self.health) }
+        LaneGauge {
+            name: Arc::clone(&self.name),
+            queue: Arc::clone(&self.queue),
+            health: Arc::clone(&self.health),
+        }
+    }
+
+    /// Lets nothing that is queued wait for company.
+    pub(crate) fn hurry(&self) {
+        self.queue.hurry();
     }
 
     /// Waits until everything queued so far is settled; the number of records that are not by then.
@@ -158,7 +167,7 @@ impl Lane {
 
 /// What the metrics read of a destination.
 pub(crate) struct LaneGauge {
-    pub(crate) name: &'static str,
+    pub(crate) name: Arc<str>,
     queue: Arc<Queue>,
     pub(crate) health: Arc<Health>,
 }

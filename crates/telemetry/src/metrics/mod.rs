@@ -157,7 +157,7 @@ impl Metrics {
         let mut each = |name: &str, help: &str, kind: Kind, value: fn(&LaneGauge) -> u64| {
             page.head(name, help, kind);
             for lane in lanes.iter() {
-                let labels = Labels::default().with("exporter", lane.name);
+                let labels = Labels::default().with("exporter", &lane.name);
                 page.sample(name, "", &labels, float(value(lane)));
             }
         };

@@ -60,11 +60,12 @@ impl Otlp {
 
 impl Destination for Otlp {
     async fn deliver(&mut self, batch: &[Arc<Record>]) -> Delivery {
-        let message = convert::export_request(batch, &self.resource, self.vocabularies);
         let mut attempt = 1;
         loop {
+            // Sending takes the message; converting again costs no more than keeping a copy.
+            let message = convert::export_request(batch, &self.resource, self.vocabularies);
             let answer = match &mut self.way {
-                Way::Grpc(grpc) => grpc.send(&message).await,
+                Way::Grpc(grpc) => grpc.send(message).await,
                 Way::Http(http) => http.send(&message).await,
             };
             let failure = match answer {

@@ -50,9 +50,9 @@ impl Grpc {
     /// One attempt.
     pub(super) async fn send(
         &mut self,
-        message: &ExportTraceServiceRequest,
+        message: ExportTraceServiceRequest,
     ) -> Result<ExportTraceServiceResponse, Failure> {
-        let mut request = Request::new(message.clone());
+        let mut request = Request::new(message);
         *request.metadata_mut() = self.metadata.clone();
         let client = self.client.get_or_insert_with(|| connect(&self.endpoint, self.compression));
         match tokio::time::timeout(self.timeout, client.export(request)).await {

@@ -13,7 +13,7 @@ pub use json::{Layout, json};
 use trace::semconv::Vocabularies;
 use trace::{Record, Text};
 pub(crate) use tree::model;
-pub use tree::{Colour, Show, Style, tree};
+pub use tree::{Colour, Show, Style, branches, tree};
 
 use crate::{Delivery, Destination, Resource};
 

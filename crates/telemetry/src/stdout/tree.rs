@@ -122,9 +122,14 @@ enum Paint {
     Cyan,
 }
 
-/// A record as a tree; ends with a line end.
+/// A record as a tree under the line of its request; ends with a line end.
 pub fn tree(record: &Record, style: Style) -> String {
-    let mut text = request_line(record, style);
+    request_line(record, style) + &branches(record, style)
+}
+
+/// The tree alone, for a record that no request made.
+pub fn branches(record: &Record, style: Style) -> String {
+    let mut text = String::new();
     let root = style.paint(Paint::Bold, ROOT_SPAN_NAME);
     text.push_str(&format!("{root} {}\n", length(record.duration_ns, style)));
     let leaves = root_leaves(record, style);

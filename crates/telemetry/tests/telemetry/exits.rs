@@ -79,10 +79,22 @@ async fn a_panicking_destination_hurts_nobody_else() {
     exits.add("counting", Wants::All, Batch::EXPORT, Counting(Arc::clone(&count))).unwrap();
     exits.finished(Box::new(common::forwarded(true)));
     let left = exits.flush(Duration::from_secs(5)).await;
-    assert_eq!((left.len(), left[0].destination, left[0].records), (1, "panicking", 1));
+    assert_eq!((left.len(), &*left[0].destination, left[0].records), (1, "panicking", 1));
     exits.finished(Box::new(common::forwarded(true)));
     exits.shutdown(Duration::from_secs(5)).await;
     assert_eq!(count.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn two_exporters_of_a_kind_have_series_of_their_own() {
+    let metrics = metrics();
+    let exporters = vec![stdout(std::io::sink()), stdout(BrokenPipe)];
+    let exits = start(Arc::clone(&metrics), &Resource::new("r"), exporters, AccessLines::Off).unwrap();
+    exits.finished(Box::new(common::forwarded(true)));
+    exits.flush(Duration::from_secs(5)).await;
+    let page = metrics.render(Format::Text);
+    assert!(page.contains("traces_exported_total{exporter=\"stdout\"} 1\n"), "{page}");
+    assert!(page.contains("traces_export_failed_total{exporter=\"stdout-2\"} 1\n"), "{page}");
 }
 
 #[tokio::test]
