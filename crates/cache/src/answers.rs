@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use moka::Expiry;
 use moka::sync::Cache;
 use pipeline::ports::{AnswerCache, CacheHit, CacheKey, PortFuture, StoredAnswer};
@@ -114,7 +115,9 @@ impl EmbeddedCache {
         (age < entry.ttl).then_some(CacheHit { answer: entry.answer, age, similarity: 1.0 })
     }
 
-    fn insert(&self, key: &CacheKey, answer: StoredAnswer, ttl: Duration) {
+    fn insert(&self, key: &CacheKey, mut answer: StoredAnswer, ttl: Duration) {
+        // What is handed in may be a small part of a large buffer, which would be kept alive and not be counted.
+        answer.body = Bytes::copy_from_slice(&answer.body);
         let entry = Entry { answer, stored_at: (self.clock)(), ttl };
         self.bytes.fetch_add(entry.bytes(), Ordering::Relaxed);
         self.entries.insert(key.exact, entry);

@@ -130,7 +130,12 @@ impl Pool {
 
     /// Knows the endpoints of `policy` from now on, and no other. What was known of them stays.
     pub fn retain(&self, policy: &Policy) {
-        let endpoints = || policy.models.iter().flat_map(|model| &model.endpoints);
+        self.retain_models(&policy.models);
+    }
+
+    /// [`Pool::retain`], for the endpoints of these models.
+    pub fn retain_models(&self, models: &[Arc<Model>]) {
+        let endpoints = || models.iter().flat_map(|model| &model.endpoints);
         let mut states = self.states.write().unwrap_or_else(PoisonError::into_inner);
         states.retain(|state| endpoints().any(|endpoint| state.is_of(endpoint)));
         for endpoint in endpoints() {

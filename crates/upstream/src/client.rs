@@ -39,6 +39,7 @@ pub struct Client {
     /// HTTP/2 from the first byte.
     prior_knowledge: Http,
     prior_knowledge_origins: HashSet<Arc<str>>,
+    max_head_bytes: u32,
 }
 
 type Http = PooledClient<Connector, Full<Bytes>>;
@@ -82,7 +83,8 @@ impl Client {
         let negotiating = builder.build(connector.clone());
         let prior_knowledge = builder.http2_only(true).build(connector);
         let prior_knowledge_origins = config.http2_prior_knowledge.into_iter().collect();
-        Ok(Client { negotiating, prior_knowledge, prior_knowledge_origins })
+        let max_head_bytes = config.max_head_bytes.max(LEAST_HEAD_BYTES);
+        Ok(Client { negotiating, prior_knowledge, prior_knowledge_origins, max_head_bytes })
     }
 
     /// Sends a call and waits for the head of its answer. Dropping the future cancels the call.
@@ -107,6 +109,9 @@ impl Client {
             Err(too_long) => return Err(fault::of_timeout(&endpoint, too_long)),
         };
         let (head, body) = response.into_parts();
+        if header_bytes(&head.headers) > u64::from(self.max_head_bytes) {
+            return Err(fault::of_head(&endpoint, self.max_head_bytes));
+        }
         Ok(Answer {
             status: head.status,
             headers: head.headers,
@@ -165,12 +170,20 @@ fn builder(config: &ClientConfig) -> Builder {
         .pool_max_idle_per_host(config.max_idle_per_host)
         // Resends only what comes back unsent from a closed connection.
         .retry_canceled_requests(true)
+        // A bound of memory; what was read before it was reached is parsed, so that the limit of the head is checked
+        // again when the head is there.
         .http1_max_buf_size(usize::try_from(head_bytes).unwrap_or(usize::MAX))
         .timer(TokioTimer::new())
         .http2_max_header_list_size(head_bytes)
         .http2_keep_alive_interval(PING_INTERVAL)
         .http2_keep_alive_timeout(PING_TIMEOUT);
     builder
+}
+
+/// Names and values of all header lines, without separators.
+fn header_bytes(headers: &HeaderMap) -> u64 {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 fn request(

@@ -14,7 +14,8 @@ pub struct ClientConfig {
     /// Origins (`http://host:port`, as in [`pipeline::policy::Address::origin`]) that are spoken to in HTTP/2 without
     /// asking first. Over TLS the version is negotiated instead.
     pub http2_prior_knowledge: Vec<Arc<str>>,
-    /// Largest head of an answer: all header lines together, in bytes; at least 8192.
+    /// Largest head of an answer: names and values of all header lines together, in bytes; at
+    /// least 8192.
     pub max_head_bytes: u32,
     /// A PEM file with root certificates that are trusted besides the system's.
     pub extra_roots: Option<PathBuf>,

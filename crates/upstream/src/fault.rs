@@ -47,6 +47,12 @@ pub(crate) fn of_timeout(endpoint: &Endpoint, kind: UpstreamFaultKind) -> Upstre
     UpstreamFault { kind, description: Text::from_outside(&description) }
 }
 
+/// An answer whose head is larger than `limit_bytes`.
+pub(crate) fn of_head(endpoint: &Endpoint, limit_bytes: u32) -> UpstreamFault {
+    let what = format!("the head of the answer is larger than {limit_bytes} bytes");
+    described(endpoint, UpstreamFaultKind::Invalid, &what, None)
+}
+
 /// An endpoint that cannot be called as it is configured.
 pub(crate) fn of_address(endpoint: &Endpoint, error: &http::Error) -> UpstreamFault {
     described(endpoint, UpstreamFaultKind::Unreachable, "its address and path make no URI", Some(error))
