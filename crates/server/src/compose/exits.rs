@@ -135,13 +135,11 @@ fn batch(setting: &setting::Batch) -> Batch {
 }
 
 fn otlp_config(setting: &setting::Otlp, vocabularies: Vocabularies) -> Result<otlp::Config, String> {
-    if setting.protocol != setting::Protocol::Grpc {
-        return Err(
-            "the OTLP exporter speaks grpc in this version; http/protobuf comes with a later one".to_owned()
-        );
-    }
-    let endpoint =
-        otlp::Endpoint::parse(&setting.endpoint, None, otlp::GRPC_PORT).map_err(|error| error.to_string())?;
+    let (protocol, port) = match setting.protocol {
+        setting::Protocol::Grpc => (otlp::Protocol::Grpc, otlp::GRPC_PORT),
+        setting::Protocol::HttpProtobuf => (otlp::Protocol::HttpProtobuf, otlp::HTTP_PORT),
+    };
+    let endpoint = otlp::Endpoint::parse(&setting.endpoint, None, port).map_err(|error| error.to_string())?;
     let read = |path: &std::path::PathBuf| {
         std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
     };
@@ -173,6 +171,7 @@ fn otlp_config(setting: &setting::Otlp, vocabularies: Vocabularies) -> Result<ot
             server_name: setting.tls.server_name.clone(),
         },
         vocabularies,
+        protocol,
         endpoint,
     })
 }
