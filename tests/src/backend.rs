@@ -8,7 +8,9 @@ use crate::PATIENCE;
 
 /// A backend with a script of its own.
 pub async fn scripted(script: Script) -> Simulator {
-    Simulator::start(script, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.expect("a simulator can listen")
+    Simulator::start(script, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+        .await
+        .expect("a simulator can listen")
 }
 
 /// The small general model: answers at once.

@@ -115,17 +115,26 @@ impl Connection {
         let reading = async {
             while !contains(&self.received, part.as_bytes()) {
                 let count = self.stream.read_buf(&mut self.received).await.expect("the connection holds");
-                assert!(count > 0, "the connection ended before {part:?}: {}", String::from_utf8_lossy(&self.received));
+                assert!(
+                    count > 0,
+                    "the connection ended before {part:?}: {}",
+                    String::from_utf8_lossy(&self.received)
+                );
             }
         };
         tokio::time::timeout(PATIENCE, reading).await.expect("the answer goes on");
     }
 
+    /// Waits until the router closes the connection, whatever it says before.
+    pub async fn until_end(&mut self) {
+        let reading = self.stream.read_to_end(&mut self.received);
+        // A reset ends it too.
+        let _ = tokio::time::timeout(PATIENCE, reading).await.expect("the connection ends");
+    }
+
     /// Reads to the end of the connection.
     pub async fn answer(mut self) -> Answer {
-        let reading = self.stream.read_to_end(&mut self.received);
-        // A reset ends the answer too; what came before it is what there is.
-        let _ = tokio::time::timeout(PATIENCE, reading).await.expect("the connection ends");
+        self.until_end().await;
         Answer::parse(&self.received)
     }
 
@@ -162,7 +171,9 @@ impl Answer {
     fn unframe(&mut self) {
         if self.header("transfer-encoding") == Some("chunked") {
             (self.body, self.complete) = chunks(&self.body);
-        } else if let Some(length) = self.header("content-length").and_then(|length| length.parse::<usize>().ok()) {
+        } else if let Some(length) =
+            self.header("content-length").and_then(|length| length.parse::<usize>().ok())
+        {
             self.complete = self.body.len() == length;
         }
     }
@@ -205,7 +216,10 @@ impl Answer {
     pub fn content(&self) -> String {
         if self.header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream")) {
             let events = self.events();
-            return events.iter().filter_map(|event| event["choices"][0]["delta"]["content"].as_str()).collect();
+            return events
+                .iter()
+                .filter_map(|event| event["choices"][0]["delta"]["content"].as_str())
+                .collect();
         }
         self.json()["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned()
     }
@@ -230,7 +244,8 @@ impl Answer {
 fn chunks(mut framed: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     while let Some(end) = framed.windows(2).position(|window| window == b"\r\n") {
-        let size = std::str::from_utf8(&framed[..end]).ok().and_then(|size| usize::from_str_radix(size, 16).ok());
+        let size =
+            std::str::from_utf8(&framed[..end]).ok().and_then(|size| usize::from_str_radix(size, 16).ok());
         let Some(size) = size else { break };
         if size == 0 {
             return (body, true);

@@ -41,7 +41,10 @@ impl Configuration {
     /// One model with one endpoint.
     #[must_use]
     pub fn one_model(backend: &Simulator) -> Configuration {
-        Configuration::new(&format!("models:\n  - {}\n", model("small", "category: general", &[("backend-1", backend)])))
+        Configuration::new(&format!(
+            "models:\n  - {}\n",
+            model("small", "category: general", &[("backend-1", backend)])
+        ))
     }
 
     /// With further YAML at the top level.

@@ -51,7 +51,8 @@ pub fn repository() -> &'static Path {
 #[must_use]
 pub fn program() -> PathBuf {
     let test = std::env::current_exe().expect("the test executable has a path");
-    let folder = test.parent().and_then(Path::parent).expect("the test executable stands in target/PROFILE/deps");
+    let folder =
+        test.parent().and_then(Path::parent).expect("the test executable stands in target/PROFILE/deps");
     let program = folder.join(format!("semantic-router{}", std::env::consts::EXE_SUFFIX));
     assert!(
         program.is_file(),

@@ -49,8 +49,10 @@ impl Span {
     }
 
     fn read(object: &Value) -> Span {
-        let event = |event: &Value| (text(&event["Name"]), nanoseconds(&event["Time"]), pairs(&event["Attributes"]));
-        let link = |link: &Value| (text(&link["SpanContext"]["TraceID"]), text(&link["SpanContext"]["SpanID"]));
+        let event =
+            |event: &Value| (text(&event["Name"]), nanoseconds(&event["Time"]), pairs(&event["Attributes"]));
+        let link =
+            |link: &Value| (text(&link["SpanContext"]["TraceID"]), text(&link["SpanContext"]["SpanID"]));
         Span {
             name: text(&object["Name"]),
             trace_id: text(&object["SpanContext"]["TraceID"]),
@@ -99,7 +101,9 @@ fn pairs(list_of_pairs: &Value) -> BTreeMap<String, Value> {
 fn nanoseconds(time: &Value) -> u64 {
     let time = text(time);
     let number = |from: usize, to: usize| -> u64 {
-        time.get(from..to).and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("{time} is no time"))
+        time.get(from..to)
+            .and_then(|digits| digits.parse().ok())
+            .unwrap_or_else(|| panic!("{time} is no time"))
     };
     let (year, month, day) = (number(0, 4), number(5, 7), number(8, 10));
     let year = if month <= 2 { year - 1 } else { year };

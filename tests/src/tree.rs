@@ -26,7 +26,10 @@ pub fn all(printed: &str) -> Vec<String> {
 #[must_use]
 pub fn names(tree: &str) -> Vec<&str> {
     let spans = tree.lines().map(|line| line.trim_start_matches(['├', '└', '─', ' ']));
-    spans.filter(|line| line.starts_with("semantic_router.")).filter_map(|line| line.split(' ').next()).collect()
+    spans
+        .filter(|line| line.starts_with("semantic_router."))
+        .filter_map(|line| line.split(' ').next())
+        .collect()
 }
 
 const TIME: &str = r"[0-9.]+(?:µs|ms|s)\b";
@@ -70,9 +73,15 @@ mod tests {
         assert_eq!(trees.len(), 1);
         assert!(tree.starts_with("POST /v1/chat/completions → 200 · small · _ · trace _\n"), "{tree}");
         assert!(tree.contains("category: math, confidence: _, next: _\n"), "{tree}");
-        assert!(tree.ends_with("└─ semantic_router.cache.lookup [_]\n   └─ cache.hit: true, age: _\n"), "{tree}");
-        let expected =
-            ["semantic_router.request.received", "semantic_router.classification", "semantic_router.cache.lookup"];
+        assert!(
+            tree.ends_with("└─ semantic_router.cache.lookup [_]\n   └─ cache.hit: true, age: _\n"),
+            "{tree}"
+        );
+        let expected = [
+            "semantic_router.request.received",
+            "semantic_router.classification",
+            "semantic_router.cache.lookup",
+        ];
         assert_eq!(names(&trees[0]), expected);
     }
 }

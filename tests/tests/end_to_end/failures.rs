@@ -10,7 +10,8 @@ use tests::router::{Left, Router};
 use tests::span::Span;
 
 /// Timeouts short enough to wait for, and one attempt only.
-const IMPATIENT: &str = "upstream: { timeouts: { connect_ms: 2000, first_token_ms: 400, idle_ms: 400, total_ms: 5000 } }";
+const IMPATIENT: &str =
+    "upstream: { timeouts: { connect_ms: 2000, first_token_ms: 400, idle_ms: 400, total_ms: 5000 } }";
 
 /// One model on a backend with these faults; the answer, and what the router left.
 async fn struck(faults: &[&str], body: &Value) -> (Answer, Left) {
@@ -39,7 +40,11 @@ fn a_busy_backend_hands_over_to_the_next() {
         let well = backend::small().await;
         let endpoints = [("busy", &busy), ("well", &well)];
         // All weight on the busy one, so that it is asked first each time.
-        let models = model("small", "", &endpoints).replacen(" }, {", ", weight: 10000 }, {", 1).replacen("\" }]", "\", weight: 0 }]", 1);
+        let models = model("small", "", &endpoints).replacen(" }, {", ", weight: 10000 }, {", 1).replacen(
+            "\" }]",
+            "\", weight: 0 }]",
+            1,
+        );
         let router = Router::start(Configuration::new(&format!("models:\n  - {models}\n"))).await;
         let answer = router.client().chat(&chat("Hello")).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -165,7 +170,12 @@ fn a_client_that_leaves_in_the_middle() {
 #[test]
 fn children_cover_the_root() {
     bounded(async {
-        let paced = Script { first_token_ms: 60, tokens_per_second: 200.0, output_tokens: Some(20), ..backend::script("small", &[]) };
+        let paced = Script {
+            first_token_ms: 60,
+            tokens_per_second: 200.0,
+            output_tokens: Some(20),
+            ..backend::script("small", &[])
+        };
         let backend = backend::scripted(paced).await;
         let router = Router::start(Configuration::one_model(&backend)).await;
         let mut traces = Vec::new();

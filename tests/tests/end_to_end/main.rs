@@ -3,7 +3,16 @@
 //! Each module is one kind of meeting. They run the program that `cargo build` made, in front of simulated backends, and assert
 //! what came back, the span tree above all.
 
+#![cfg(unix)]
 #![expect(clippy::expect_used, reason = "what goes wrong in a test fails it")]
 
+mod bad_input;
+mod clients;
+mod collector;
+mod commands;
+mod demo;
 mod failures;
+mod metrics;
+mod samples;
+mod settings;
 mod trees;

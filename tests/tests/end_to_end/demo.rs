@@ -1,0 +1,94 @@
+//! `semantic-router demo`: what a new user sees first.
+
+use tests::process::{Ended, run};
+use tests::{bounded, tree};
+
+/// The mission's spans in their order; a request goes as far as its outcome lets it.
+const ORDER: [&str; 9] = [
+    "request.received",
+    "classification",
+    "security.pii_detection",
+    "security.jailbreak_detection",
+    "cache.lookup",
+    "routing.decision",
+    "backend.selection",
+    "system_prompt.injection",
+    "upstream.request",
+];
+
+/// The trees of the demo's own requests.
+async fn trees() -> (Ended, Vec<String>) {
+    let demo =
+        run(&["demo", "--once", "--listen", "127.0.0.1:0"], &[("OPENAI_API_KEY", "sk-not-for-the-demo")])
+            .await;
+    assert_eq!(demo.code, Some(0), "{}\n{}", demo.stdout, demo.stderr);
+    let trees = tree::all(&demo.stdout);
+    (demo, trees)
+}
+
+/// The tree of the request that contains `part`, of which there is one.
+fn only<'a>(trees: &'a [String], part: &str) -> &'a str {
+    let found: Vec<&String> = trees.iter().filter(|tree| tree.contains(part)).collect();
+    assert_eq!(found.len(), 1, "{part} in {trees:#?}");
+    found[0]
+}
+
+#[test]
+fn each_suggested_request_does_what_it_is_there_to_show() {
+    bounded(async {
+        let (demo, trees) = trees().await;
+        assert_eq!(trees.len(), 5, "{}", demo.stdout);
+        let derivative = &trees[0];
+        assert!(derivative.contains("→ 200 · qwen3-32b"), "{derivative}");
+        assert!(derivative.contains("selected_model: qwen3-32b, reasoning: true"), "{derivative}");
+        assert!(demo.stdout.contains("3x^2"), "{}", demo.stdout);
+        assert!(
+            trees[1].contains("→ 200 · llama-3.1-8b") && trees[1].contains("reasoning: false"),
+            "{}",
+            trees[1]
+        );
+        assert!(
+            trees[2].contains("types: CREDIT_CARD") && trees[2].contains("action: masked"),
+            "{}",
+            trees[2]
+        );
+        assert!(trees[3].contains("→ 403 jailbreak_detected"), "{}", trees[3]);
+        assert!(
+            only(&trees, "cache.hit: true").starts_with(&trees[4][..10]),
+            "the last one comes from the cache"
+        );
+        assert!(!demo.stderr.contains("panicked"), "{}", demo.stderr);
+    });
+}
+
+#[test]
+fn the_trees_of_the_demo() {
+    bounded(async {
+        let (_, trees) = trees().await;
+        for tree in &trees {
+            let names = tree::names(tree);
+            let places: Vec<usize> = names
+                .iter()
+                .filter_map(|name| {
+                    ORDER.iter().position(|word| name.strip_prefix("semantic_router.") == Some(*word))
+                })
+                .collect();
+            assert!(places.is_sorted() && places.first() == Some(&0), "{tree}");
+        }
+        let forwarded: Vec<&str> =
+            tree::names(&trees[0]).iter().filter_map(|name| name.strip_prefix("semantic_router.")).collect();
+        assert!(ORDER.iter().all(|word| forwarded.contains(word)), "{}", trees[0]);
+        insta::assert_snapshot!(tree::masked(&trees.join("\n")));
+    });
+}
+
+#[test]
+fn a_taken_port_says_what_to_do() {
+    bounded(async {
+        let held = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = held.local_addr().expect("an address").to_string();
+        let demo = run(&["demo", "--once", "--listen", &address], &[]).await;
+        assert_eq!(demo.code, Some(1));
+        assert!(demo.stderr.contains(&address) && demo.stderr.contains("--listen"), "{}", demo.stderr);
+    });
+}
