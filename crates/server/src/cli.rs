@@ -20,7 +20,7 @@ Exit codes:
 
 /// A semantic router for LLM traffic, with a trace of every decision.
 #[derive(Debug, Parser)]
-#[command(name = "semantic-router", version, about, after_help = EXAMPLES, args_conflicts_with_subcommands = false)]
+#[command(name = "semantic-router", version, after_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) configuration: Configuration,

@@ -57,6 +57,12 @@ pub(crate) async fn serve(
     if let Some(listener) = doors::bind_optional("metrics", metrics).await.map_err(Failure::Running)? {
         tasks.spawn(doors::serve_metrics(listener, application, closed(&closing)));
     }
+    if let Some(admin) = &settings.listen.admin
+        && let Some(listener) =
+            doors::bind_optional("admin", Some(admin.listener)).await.map_err(Failure::Running)?
+    {
+        tasks.spawn(doors::serve_admin(listener, application, admin, closed(&closing)));
+    }
     end.await;
     tracing::info!(
         in_flight = application.in_flight.count(),

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use gateway::access::{Access, ApiKey, KeyUse, Network};
+use gateway::admin::AdminDoor;
 use gateway::http::{HttpDoor, Limits, Service};
 use gateway::metrics::{MetricsFormat, RenderMetrics};
 use settings::Settings;
 use settings::check::access::AccessMode;
-use settings::check::listen::Listener;
+use settings::check::listen::{Admin, Listener};
 use telemetry::metrics::Format;
 use tokio::net::TcpListener;
 use trace::RecordSink;
 use upstream::{Client, ClientConfig};
 
 use super::application::Application;
+use super::operations::ForOperators;
 
 /// Who may call.
 pub(crate) fn access(settings: &Settings) -> Access {
@@ -141,4 +143,23 @@ pub(crate) fn serve_metrics(
         })
     });
     gateway::metrics::serve_metrics(listener, render, closed)
+}
+
+/// Serves the admin API.
+pub(crate) fn serve_admin(
+    listener: TcpListener,
+    application: &Arc<Application>,
+    admin: &Admin,
+    closed: impl Future<Output = ()> + Send + 'static,
+) -> impl Future<Output = ()> + Send + 'static {
+    let mut hosts = AdminDoor::local_hosts();
+    hosts.push(admin.listener.address.ip().to_string());
+    let door = AdminDoor {
+        token_sha256: admin.token.as_ref().map(|token| AdminDoor::hash(token.reveal())),
+        hosts,
+        in_flight: Arc::clone(&application.in_flight),
+        tracing: Arc::clone(&application.tracing),
+        operations: Arc::new(ForOperators(Arc::clone(application))),
+    };
+    gateway::admin::serve_admin(listener, Arc::new(door), closed)
 }

@@ -4,6 +4,7 @@ pub(crate) mod adapters;
 pub(crate) mod application;
 pub(crate) mod doors;
 pub(crate) mod exits;
+pub(crate) mod operations;
 pub(crate) mod policy;
 
 use std::sync::Arc;
