@@ -41,9 +41,10 @@ async fn demo(options: &Demo) -> Result<(), Failure> {
     let (listener, listen) = open(options.listen).await?;
     let application = application(listen, small.address(), large.address())?;
     let toured = Notify::new();
+    let asked = asked_to_end();
     let end = async {
         tokio::select! {
-            () = asked_to_end() => {}
+            () = asked => {}
             () = toured.notified() => {}
         }
     };

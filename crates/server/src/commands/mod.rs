@@ -56,28 +56,35 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(|error| Failure::Running(format!("the runtime cannot start: {error}")))
 }
 
-/// Ends when the process is asked to: Ctrl-C or SIGTERM.
-pub(crate) async fn asked_to_end() {
-    let interrupt = async {
-        // Without a handler there is no way to be asked; the process then ends as the system decides.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
+/// Ready when the process is asked to end: Ctrl-C or SIGTERM. Listens from the call on, so that nobody who has seen the
+/// doors open can be too early; call it inside the runtime.
+#[cfg(unix)]
+pub(crate) fn asked_to_end() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Without a handler there is no way to be asked; the process then ends as the system decides.
+    let listen = |kind| {
+        let listening = signal(kind).ok();
+        async move {
+            match listening {
+                Some(mut signals) => _ = signals.recv().await,
+                None => std::future::pending().await,
             }
-            Err(_) => std::future::pending::<()>().await,
         }
     };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
+    let (interrupt, terminate) = (listen(SignalKind::interrupt()), listen(SignalKind::terminate()));
+    async move {
+        tokio::select! {
+            () = interrupt => {}
+            () = terminate => {}
+        }
+    }
+}
+
+/// Ready when the process is asked to end: Ctrl-C.
+#[cfg(not(unix))]
+pub(crate) async fn asked_to_end() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

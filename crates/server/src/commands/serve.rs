@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use settings::{Environment, Loaded, render};
+use settings::{Environment, Loaded, Origin, Winner, render};
 use telemetry::AccessLines;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -64,6 +64,7 @@ pub(crate) async fn serve(
         tasks.spawn(doors::serve_admin(listener, application, admin, closed(&closing)));
     }
     end.await;
+    let again = asked_to_end();
     tracing::info!(
         in_flight = application.in_flight.count(),
         "ending: no new requests, waiting for those in flight"
@@ -72,7 +73,7 @@ pub(crate) async fn serve(
     tokio::select! {
         () = async { while tasks.join_next().await.is_some() {} } => {}
         // Asked a second time: at once.
-        () = asked_to_end() => tracing::warn!("asked a second time: ending at once"),
+        () = again => tracing::warn!("asked a second time: ending at once"),
     }
     Ok(())
 }
@@ -86,8 +87,13 @@ fn closed(closing: &watch::Sender<()>) -> impl Future<Output = ()> + Send + 'sta
 fn log_start(loaded: &Loaded) {
     let Loaded { origin, version, settings, .. } = loaded;
     tracing::info!(configuration = origin, version, models = settings.models.len(), "semantic-router starts");
-    for origin in &loaded.origins {
-        tracing::info!(setting = origin.setting, from = %origin.winner, "setting decided");
+    for Origin { setting, winner } in &loaded.origins {
+        match winner {
+            Winner::Variable(name) => {
+                tracing::info!(setting, variable = name, "setting decided by the environment")
+            }
+            Winner::File | Winner::Default => tracing::debug!(setting, from = %winner, "setting decided"),
+        }
     }
     if !loaded.warnings.is_empty() {
         tracing::warn!("the configuration is valid, but:\n{}", render(&loaded.warnings));

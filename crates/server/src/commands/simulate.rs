@@ -24,7 +24,8 @@ pub(crate) fn run(flags: Simulate) -> Result<(), Failure> {
     };
     let listening =
         |address| say(&format!("Simulated backend listening on http://{address} (Ctrl-C ends it)"));
-    runtime()?.block_on(serve(options, listening, asked_to_end())).map_err(|error| match error.kind() {
+    let served = runtime()?.block_on(async { serve(options, listening, asked_to_end()).await });
+    served.map_err(|error| match error.kind() {
         std::io::ErrorKind::InvalidInput => Failure::Configuration(error.to_string()),
         _ => Failure::Running(format!("cannot listen on {listen}: {error}")),
     })
