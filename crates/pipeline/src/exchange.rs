@@ -63,6 +63,8 @@ pub struct Exchange {
     ended: bool,
     bytes_in: u64,
     bytes_out: u64,
+    /// Whether the last bytes for the client left an event of a stream open.
+    inside_event: bool,
 }
 
 /// The attempt that is under way.
@@ -92,6 +94,7 @@ impl Exchange {
             ended: false,
             bytes_in: 0,
             bytes_out: 0,
+            inside_event: false,
         }
     }
 
@@ -163,6 +166,7 @@ impl Exchange {
         if let Some(emitted) = &emitted {
             current.last_emitted = Some(Instant::now());
             self.bytes_out = self.bytes_out.saturating_add(length(emitted));
+            self.inside_event = leaves_event_open(emitted);
         }
         emitted
     }
@@ -185,6 +189,9 @@ impl Exchange {
             return None;
         };
         let last = current.reader.end();
+        if let Some(last) = &last {
+            self.inside_event = leaves_event_open(last);
+        }
         if !current.reader.complete() {
             let fault =
                 UpstreamFault::new(UpstreamFaultKind::Reset, "the stream ended before it was complete");
@@ -254,6 +261,11 @@ fn form(head: &AnswerHead, request: &Request) -> Result<Form, UpstreamFault> {
             })
         }
     }
+}
+
+/// Whether an event is open after these bytes. Said of a boundary that came in pieces too: a blank line too many is nothing.
+fn leaves_event_open(bytes: &Bytes) -> bool {
+    !bytes.ends_with(b"\n\n") && !bytes.ends_with(b"\r\n\r\n")
 }
 
 fn length(bytes: &Bytes) -> u64 {

@@ -86,6 +86,8 @@ pub struct Plan {
 pub struct Choice {
     /// The model.
     pub model: Arc<Model>,
+    /// Its name for people: the model's own, or the client's where the model takes any.
+    pub name: Arc<str>,
     /// The name sent to the backend: the model's own, or the client's where the model takes any.
     pub upstream_name: Arc<str>,
     /// Whether it reasons.

@@ -35,7 +35,17 @@ impl Pipeline {
 
     /// Decides what becomes of a request. It has no side effects but the record's, so that it can be replayed.
     pub async fn decide(&self, request: &Request, record: &mut Record) -> Outcome {
-        match self.decided(request, record).await {
+        self.decide_with(request, record, Known::Answers).await
+    }
+
+    /// Decides as [`Pipeline::decide`] does, but goes on to the choice of a model where the answer is known: for dry runs,
+    /// which want to see the whole decision. Whether the answer is known stands in the record.
+    pub async fn rehearse(&self, request: &Request, record: &mut Record) -> Outcome {
+        self.decide_with(request, record, Known::IsNoted).await
+    }
+
+    async fn decide_with(&self, request: &Request, record: &mut Record, known: Known) -> Outcome {
+        match self.decided(request, record, known).await {
             Ok(outcome) => outcome,
             Err(refusal) => {
                 note_refusal(&refusal, record);
@@ -44,7 +54,12 @@ impl Pipeline {
         }
     }
 
-    async fn decided(&self, request: &Request, record: &mut Record) -> Result<Outcome, Refusal> {
+    async fn decided(
+        &self,
+        request: &Request,
+        record: &mut Record,
+        known: Known,
+    ) -> Result<Outcome, Refusal> {
         self.readable(request)?;
         let findings = self.measured(request, record).await?;
         let matched = decisions::matching(&self.policy, request, &findings);
@@ -65,9 +80,8 @@ impl Pipeline {
         if let Some(plan) = &store {
             let scope = self.policy.cache.scope.as_str();
             let on_failure = self.policy.guards.on_failure.cache_lookup;
-            if let Some(hit) =
-                cache_lookup::run(&plan.key, scope, &self.ports.cache, on_failure, record).await?
-            {
+            let hit = cache_lookup::run(&plan.key, scope, &self.ports.cache, on_failure, record).await?;
+            if let (Some(hit), Known::Answers) = (hit, known) {
                 return Ok(Outcome::Answer(hit));
             }
         }
@@ -192,7 +206,7 @@ impl Pipeline {
             decision: Arc::clone(&intent.decision),
             reason: intent.reason.clone(),
             original_model: record.request.original_model.clone(),
-            selected_model: first.map(|choice| Arc::clone(&choice.model.name)),
+            selected_model: first.map(|choice| Arc::clone(&choice.name)),
             candidates: ranking
                 .candidates
                 .iter()
@@ -217,6 +231,15 @@ impl Pipeline {
             max_attempts: self.policy.failover.max_attempts,
         })
     }
+}
+
+/// What follows from a known answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// It answers the request.
+    Answers,
+    /// It is noted, and deciding goes on.
+    IsNoted,
 }
 
 /// What has to be hidden, and who may answer then.

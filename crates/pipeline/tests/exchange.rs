@@ -240,6 +240,26 @@ fn a_stream_that_breaks_ends_with_an_error_frame_and_without_done() {
     assert!(ports.cache.0.lock().unwrap().is_empty());
 }
 
+/// Whether the router looks into the events (it added usage) or lets them through (the client asked for it itself).
+#[test]
+fn half_an_event_does_not_swallow_the_error_frame() {
+    for options in ["", r#""stream_options":{"include_usage":true},"#] {
+        let body = format!(
+            r#"{{"model":"small","stream":true,{options}"messages":[{{"role":"user","content":"hi"}}]}}"#
+        );
+        let (mut exchange, _, _) = exchange(policy(), &request(&body));
+        exchange.attempt().unwrap();
+        exchange.head(&head(200, "text/event-stream"));
+        exchange.record_mut().unwrap().http_status = Some(200);
+        let whole = chunk(r#"{"content":"Hi"}"#, "null");
+        let half = format!("{whole}{}", &whole[..whole.len() / 2]);
+        let first = exchange.chunk(Bytes::from(half)).unwrap_or_default();
+        let last = exchange.end().expect("an error frame");
+        let text = String::from_utf8([first, last].concat()).unwrap();
+        assert!(text.contains("\n\ndata: {\"error\":"), "{text}");
+    }
+}
+
 #[test]
 fn html_is_not_an_answer() {
     let (mut exchange, _, _) = exchange(policy(), &ask("Write a haiku"));

@@ -2,7 +2,7 @@
 //!
 //! The decision is the pipeline's own, made on a record that no sink ever sees: it is in no metric and no exporter,
 //! since no model was asked. The call itself leaves a record like any other, of the route alone. A lookup in the cache
-//! is part of the decision, so that an answer which is remembered is reported as such.
+//! is part of the decision: a remembered answer is reported as such, beside the choice that would have been made.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use pipeline::Pipeline;
 use pipeline::outcome::{Outcome, Plan, Refusal};
 use pipeline::request::Request as RouterRequest;
 use serde_json::{Map, Value, json};
-use trace::finding::{Finding, RoutingDecision};
+use trace::finding::{CacheLookup, Finding, RoutingDecision};
 use trace::sampling::SamplingVerdict;
 use trace::semconv::{self, Vocabularies};
 use trace::{Clock, Record, RequestFacts, Stage};
@@ -58,6 +58,14 @@ pub(crate) struct Decided {
 }
 
 impl Decided {
+    /// The lookup, if it found the answer.
+    fn hit(&self) -> Option<&CacheLookup> {
+        self.record.spans().iter().find_map(|span| match &span.finding {
+            Finding::CacheLookup(finding) if finding.hit => Some(finding),
+            _ => None,
+        })
+    }
+
     /// The choice of a model, if the request came so far.
     pub(crate) fn routing(&self) -> Option<&RoutingDecision> {
         self.record.spans().iter().find_map(|span| match &span.finding {
@@ -72,7 +80,7 @@ pub(crate) async fn decide(pipeline: &Pipeline, request: &RouterRequest, facts: 
     let unsampled = SamplingVerdict { sampled: false, reason: "dry_run" };
     let mut record = Record::new(Clock::start(), None, unsampled, facts.clone());
     note_request(&request.parsed, &mut record);
-    let outcome = pipeline.decide(request, &mut record).await;
+    let outcome = pipeline.rehearse(request, &mut record).await;
     Decided { outcome, record }
 }
 
@@ -90,12 +98,13 @@ fn dialect(body: &Bytes) -> Dialect {
 fn report(request: &RouterRequest, decided: &Decided) -> Value {
     let mut report = match &decided.outcome {
         Outcome::Refuse(refusal) => refused(refusal),
-        Outcome::Answer(hit) => json!({
-            "outcome": "answer",
-            "cache": {"model": hit.answer.model, "similarity": hit.similarity, "age_ms": milliseconds(hit.age)},
-        }),
+        Outcome::Answer(_) => json!({"outcome": "answer"}),
         Outcome::Forward(plan) => forwarded(plan),
     };
+    if let Some(hit) = decided.hit() {
+        report["outcome"] = json!("answer");
+        report["cache"] = json!({"similarity": hit.similarity, "age_ms": hit.age_ms});
+    }
     report["operation"] = json!(request.parsed.dialect().operation_name());
     report["original_model"] = json!(request.parsed.model());
     report["routing"] = decided.routing().map_or(Value::Null, routing);
@@ -177,8 +186,4 @@ fn attribute(value: semconv::Value<'_>) -> Value {
         semconv::Value::Double(value) => json!(value),
         semconv::Value::Strings(values) => json!(values),
     }
-}
-
-fn milliseconds(duration: std::time::Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }

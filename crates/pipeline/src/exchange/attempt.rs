@@ -93,7 +93,7 @@ impl Exchange {
         let mut headers = vec![
             ("traceparent", context.traceparent()),
             ("x-request-id", record.request.id.to_string()),
-            ("x-selected-model", choice.model.name.to_string()),
+            ("x-selected-model", choice.name.to_string()),
             ("x-gateway-destination-endpoint", endpoint.name.to_string()),
         ];
         headers.extend(context.state.header().map(|state| ("tracestate", state.to_owned())));

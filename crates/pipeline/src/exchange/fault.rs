@@ -127,7 +127,10 @@ impl Exchange {
         }
         self.ended = true;
         if streams && self.head_sent() {
-            return Lost::Break(error_frame(&ErrorBody::new(code, message)));
+            let frame = error_frame(&ErrorBody::new(code, message));
+            // An event that the backend left open would swallow the error.
+            let boundary: &[u8] = if self.inside_event { b"\n\n" } else { b"" };
+            return Lost::Break([boundary, &frame].concat().into());
         }
         if self.head_sent() {
             return Lost::Abort;

@@ -103,7 +103,7 @@ impl Exchange {
         let Some(choice) = self.plan.choices.get(self.choice) else { return };
         let size = body.len();
         let origin = record.root_context();
-        let answer = StoredAnswer { body, model: Arc::clone(&choice.model.name), origin };
+        let answer = StoredAnswer { body, model: Arc::clone(&choice.name), origin };
         let cache = Arc::clone(&self.pipeline.ports.cache);
         let ttl = plan.ttl;
         let mut storing = Box::pin(remember(cache, plan.key, answer, ttl));

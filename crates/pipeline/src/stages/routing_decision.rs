@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use dialects::response::ErrorCode;
+use trace::Text;
 use trace::finding::{Reasoning, RoutingReason, RoutingStrategy};
 
 use crate::decisions::{Deciding, Effect};
@@ -145,12 +146,16 @@ pub(crate) fn choice(intent: &Intent<'_>, model: &Arc<Model>, request: &Request)
             family: family.map(|family| Arc::clone(&family.name)),
         },
     };
-    let upstream_name = match &intent.requested_name {
-        Some(name) if model.any_model => Arc::clone(name),
-        _ => Arc::clone(&model.upstream_name),
+    let (name, upstream_name) = match &intent.requested_name {
+        // What the client wrote goes to the backend to the letter, and into the record only as text from outside.
+        Some(name) if **name != *model.name => {
+            (Arc::from(Text::from_outside(name).as_str()), Arc::clone(name))
+        }
+        _ => (Arc::clone(&model.name), Arc::clone(&model.upstream_name)),
     };
     Choice {
         model: Arc::clone(model),
+        name,
         upstream_name,
         reasoning,
         switch_reasoning: intent.reasoning.is_some(),

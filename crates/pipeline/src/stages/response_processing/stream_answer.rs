@@ -157,7 +157,13 @@ impl Editor {
     fn end(&mut self, observer: &mut StreamObserver) -> Option<Bytes> {
         let mut passed = BytesMut::new();
         if let Some(frame) = self.decoder.finish() {
-            self.pass(&frame, observer, &mut passed);
+            let malformed = observer.summary().malformed_frames;
+            let mut last = BytesMut::new();
+            self.pass(&frame, observer, &mut last);
+            // Half an event says nothing, and would swallow what follows it; the protocol discards it too.
+            if observer.summary().malformed_frames == malformed {
+                passed.extend_from_slice(&last);
+            }
         }
         self.release(observer.summary(), &mut passed);
         (!passed.is_empty()).then(|| passed.freeze())
