@@ -29,14 +29,14 @@ const DIRECTIONS: &[(&str, Allowed)] = &[
 /// Crates that only some of the shipped crates may name, and why.
 const NAMED_BY: &[NamedBy] = &[
     NamedBy {
-        names: &["axum", "axum-core", "tower", "tower-service"],
+        names: &["axum", "axum-core", "tower"],
         by: &["gateway", "simulator"],
         why: "web frameworks stay at the rim, so that a door can be exchanged without touching the logic",
     },
     NamedBy {
         names: &["http", "http-body", "http-body-util", "hyper", "hyper-util"],
-        by: &["gateway", "upstream", "simulator"],
-        why: "only the doors and the backend client speak HTTP; a status code means nothing further in",
+        by: &["gateway", "upstream", "simulator", "telemetry"],
+        why: "only the doors, the backend client and the OTLP exporter speak HTTP; a status code means nothing further in",
     },
     NamedBy {
         names: &["tonic", "prost"],

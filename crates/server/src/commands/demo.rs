@@ -95,7 +95,7 @@ fn application(
 /// Sends the suggested requests one after the other, and shows what came back and how.
 async fn tour(application: &Arc<Application>, listen: SocketAddr, once: bool) -> Result<(), Failure> {
     say(&requests::welcome(listen, once));
-    let client = requests::Client::new(listen);
+    let client = requests::Client::new(listen).map_err(Failure::Running)?;
     for (number, suggested) in requests::SUGGESTED.iter().enumerate() {
         say(&format!("\n━━ {}. {}\n   > {}", number + 1, suggested.title, suggested.prompt));
         let told = client.send(suggested).await.map_err(Failure::Running)?;

@@ -1,17 +1,18 @@
 //! What the demo suggests and sends, in words and as requests.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use dialects::Dialect;
 use dialects::response::ParsedAnswer;
-use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::client::legacy::Client as HttpClient;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use pipeline::exchange::UpstreamFault;
+use pipeline::policy::{Address, Credentials, Endpoint, Timeouts};
+use upstream::{Call, ClientConfig};
 
-/// The demo's answers are short.
-const ANSWER_BYTES: usize = 1 << 20;
+/// The simulated models answer within two seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A request that shows something.
 pub(super) struct Suggested {
@@ -66,36 +67,60 @@ pub(super) fn invitation(listen: SocketAddr) -> String {
 
 /// Sends requests as any client does.
 pub(super) struct Client {
-    http: HttpClient<HttpConnector, Full<Bytes>>,
-    listen: SocketAddr,
+    http: upstream::Client,
+    router: Arc<Endpoint>,
 }
 
 impl Client {
-    pub(super) fn new(listen: SocketAddr) -> Client {
-        Client { http: HttpClient::builder(TokioExecutor::new()).build_http(), listen }
+    pub(super) fn new(listen: SocketAddr) -> Result<Client, String> {
+        let http = upstream::Client::new(ClientConfig::default()).map_err(|error| error.to_string())?;
+        Ok(Client { http, router: Arc::new(router(listen)) })
     }
 
     /// Sends one, and says in a line what came back.
     pub(super) async fn send(&self, suggested: &Suggested) -> Result<String, String> {
+        let failed = |fault: UpstreamFault| format!("the demo's own request failed: {}", fault.description);
         let body =
             serde_json::json!({"model": "auto", "messages": [{"role": "user", "content": suggested.prompt}]});
-        let request = Request::post(format!("http://{}/v1/chat/completions", self.listen))
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body.to_string())))
-            .map_err(|error| error.to_string())?;
-        let answer = self
-            .http
-            .request(request)
-            .await
-            .map_err(|error| format!("the demo's own request failed: {error}"))?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES).collect().await;
-        let body = body.map_err(|error| format!("the demo's own request failed: {error}"))?.to_bytes();
-        Ok(told(status, body))
+        let call = Call {
+            endpoint: Arc::clone(&self.router),
+            path: Arc::from(Dialect::ChatCompletions.path()),
+            headers: Default::default(),
+            body: Bytes::from(body.to_string()),
+            deadline: Instant::now() + PATIENCE,
+        };
+        let mut answer = self.http.send(call).await.map_err(failed)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.body.next().await {
+            body.extend_from_slice(&chunk.map_err(failed)?);
+        }
+        Ok(told(answer.status.as_u16(), body.into()))
     }
 }
 
-fn told(status: StatusCode, body: Bytes) -> String {
+/// The router as a client sees it.
+fn router(listen: SocketAddr) -> Endpoint {
+    Endpoint {
+        name: Arc::from("router"),
+        address: Address {
+            origin: Arc::from(format!("http://{listen}")),
+            tls: false,
+            host: Arc::from(listen.ip().to_string()),
+            port: listen.port(),
+        },
+        path_prefix: Arc::from(""),
+        weight: 1,
+        max_parallel: None,
+        timeouts: Timeouts { connect: PATIENCE, first_token: PATIENCE, idle: PATIENCE, total: PATIENCE },
+        credentials: Credentials::None,
+        headers: Vec::new(),
+        dialects: vec![Dialect::ChatCompletions],
+        internal: true,
+        ask_usage: false,
+    }
+}
+
+fn told(status: u16, body: Bytes) -> String {
     let Ok(answer) = ParsedAnswer::parse(body) else { return status.to_string() };
     let said = match answer.error() {
         Some(error) => {
@@ -104,5 +129,5 @@ fn told(status: StatusCode, body: Bytes) -> String {
         }
         None => answer.text(),
     };
-    format!("{}: {}", status.as_u16(), said.trim().replace('\n', " / "))
+    format!("{status}: {}", said.trim().replace('\n', " / "))
 }
