@@ -170,7 +170,7 @@ pub struct Selected {
 pub struct NoneAvailable {
     /// `weighted` or `least_busy`.
     pub strategy: &'static str,
-    /// Each endpoint with the reason's code: `tried`, `ejected`, `busy`, `dialect`.
+    /// Each endpoint with the reason's code: `tried`, `ejected`, `busy`, `dialect`, `weight_zero`.
     pub excluded: Vec<(Arc<str>, &'static str)>,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::finding::Finding;
-use crate::propagation::TraceContext;
+use crate::propagation::{Propagators, TraceContext};
 use crate::sampling::SamplingVerdict;
 use crate::span::{EventKind, Link, MAX_EVENTS, Span, SpanIndex, SpanStatus, Stage};
 use crate::{Clock, Event, SpanId, Text, Timed, TraceId};
@@ -114,6 +114,8 @@ pub struct Record {
     pub parent: Option<TraceContext>,
     /// Links of the root, such as the caller's span when it is not trusted as parent.
     pub links: Vec<Link>,
+    /// Formats in which the trace is sent on.
+    pub propagators: Propagators,
     /// Whether and why the trace goes to sampled destinations.
     pub sampling: SamplingVerdict,
     /// The request's clock.
@@ -150,6 +152,7 @@ impl Record {
             root_id: SpanId::random(),
             parent,
             links: Vec::new(),
+            propagators: Propagators::default(),
             sampling,
             clock,
             request,

@@ -91,12 +91,11 @@ impl Exchange {
         let span = record.begin(Stage::UpstreamRequest);
         let context = record.context_under(span);
         let mut headers = vec![
-            ("traceparent", context.traceparent()),
             ("x-request-id", record.request.id.to_string()),
             ("x-selected-model", choice.name.to_string()),
             ("x-gateway-destination-endpoint", endpoint.name.to_string()),
         ];
-        headers.extend(context.state.header().map(|state| ("tracestate", state.to_owned())));
+        headers.extend(record.propagators.inject(&context));
         let provider = self.first_provider.get_or_insert_with(|| Arc::clone(&choice.model.provider));
         let same_provider = *provider == choice.model.provider;
         let caller_credentials = match &endpoint.credentials {

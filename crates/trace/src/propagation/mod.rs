@@ -1,8 +1,14 @@
-//! W3C Trace Context, level 2 (<https://www.w3.org/TR/trace-context-2/>), read strictly and written exactly.
+//! How a position in a trace travels: W3C Trace Context, level 2 (<https://www.w3.org/TR/trace-context-2/>), read
+//! strictly and written exactly, and the older formats that some callers still speak.
 
+mod b3;
+pub mod baggage;
+mod jaeger;
+mod propagators;
 mod traceparent;
 mod tracestate;
 
+pub use propagators::{HeaderValues, Propagator, Propagators};
 pub use tracestate::TraceState;
 
 use crate::{SpanId, TraceId};
