@@ -54,3 +54,55 @@ impl TracingPolicy {
         record
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use trace::{Door, Observed, Text};
+
+    use super::*;
+
+    const PARENT: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+
+    fn begun(policy: TracingPolicy) -> Record {
+        let facts = RequestFacts {
+            id: Text::trusted("r"),
+            door: Door::Http,
+            method: "POST".into(),
+            path: Text::trusted("/"),
+            route: "/",
+            scheme: "http",
+            user_id: None,
+            session_id: None,
+            conversation_id: None,
+            original_model: None,
+            stream: false,
+            config_version: Arc::from("test"),
+            observed: Observed::Body,
+            custom: Vec::new(),
+        };
+        policy.begin(Clock::start(), TraceContext::extract([PARENT], []), facts)
+    }
+
+    #[test]
+    fn a_trusted_caller_is_the_parent_and_its_flag_counts() {
+        let record = begun(TracingPolicy::default());
+        assert_eq!(record.trace_id.to_string(), "0af7651916cd43dd8448eb211c80319c");
+        assert!(record.parent.is_some() && record.links.is_empty());
+        assert_eq!((record.sampling.sampled, record.sampling.reason), (false, "parent"));
+        let ignoring =
+            TracingPolicy { unsampled_parent: UnsampledParent::Ignore, ..TracingPolicy::default() };
+        assert!(begun(ignoring).sampling.sampled);
+    }
+
+    #[test]
+    fn another_caller_is_a_link_or_nothing_and_its_flag_does_not_count() {
+        for (trust_incoming, links) in [(TrustIncoming::Link, 1), (TrustIncoming::Ignore, 0)] {
+            let record = begun(TracingPolicy { trust_incoming, ..TracingPolicy::default() });
+            assert_ne!(record.trace_id.to_string(), "0af7651916cd43dd8448eb211c80319c");
+            assert!(record.parent.is_none() && record.sampling.sampled);
+            assert_eq!(record.links.len(), links);
+        }
+    }
+}

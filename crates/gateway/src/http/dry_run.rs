@@ -24,7 +24,7 @@ use super::HttpDoor;
 use super::answer::{Content, Owner, Response, answer};
 use super::errors;
 use super::forward::{note_request, parse, policy_headers};
-use super::receive::{self, Received};
+use super::receive::{self, Arrival, Received};
 use super::routes::DRY_RUN;
 
 pub(crate) async fn route(State(door): State<Arc<HttpDoor>>, request: Request<Body>) -> Response {
@@ -32,6 +32,10 @@ pub(crate) async fn route(State(door): State<Arc<HttpDoor>>, request: Request<Bo
         Ok(arrival) => arrival,
         Err(response) => return *response,
     };
+    receive::guarded(arrival.names(), answered(arrival)).await
+}
+
+async fn answered(arrival: Arrival) -> Response {
     let Received { door, pipeline, record, ticket, caller, head, body } = match arrival.receive().await {
         Ok(received) => received,
         Err(response) => return *response,

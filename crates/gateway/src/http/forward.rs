@@ -45,10 +45,13 @@ pub(crate) async fn handle(
         Ok(arrival) => arrival,
         Err(response) => return *response,
     };
-    match arrival.receive().await {
-        Ok(received) => decide(received, dialect).await,
-        Err(response) => *response,
-    }
+    receive::guarded(arrival.names(), async move {
+        match arrival.receive().await {
+            Ok(received) => decide(received, dialect).await,
+            Err(response) => *response,
+        }
+    })
+    .await
 }
 
 async fn decide(received: Received, dialect: Dialect) -> Response {

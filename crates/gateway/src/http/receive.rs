@@ -1,12 +1,14 @@
 //! A request arrives: its record begins, its place in the in-flight table is taken, its head is checked, its body is read.
 
 use std::borrow::Cow;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use dialects::response::ErrorCode;
+use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use http_body_util::BodyExt;
@@ -127,6 +129,28 @@ impl Arrival {
             }
             Err(error) => Err(Box::new(error.answer(record, Some(ticket)))),
         }
+    }
+}
+
+/// Runs the work on a request. A panic in it is a bug of the router's, and costs one request its answer but no one
+/// else a connection; the record, which the work owns, has noted it when it was dropped.
+pub(crate) async fn guarded(names: RequestNames, work: impl Future<Output = Response>) -> Response {
+    // Nothing that the work touched is used again: it owns its request, and what is shared is behind locks and atomics.
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => ApiError::panicked(&names),
+    }
+}
+
+/// By what a request is known outside of its record.
+pub(crate) struct RequestNames {
+    pub(crate) request_id: Text,
+    pub(crate) root: TraceContext,
+}
+
+impl Arrival {
+    pub(crate) fn names(&self) -> RequestNames {
+        RequestNames { request_id: self.record.request.id.clone(), root: self.record.root_context() }
     }
 }
 

@@ -24,7 +24,7 @@ use self::measure::Failure;
 use super::HttpDoor;
 use super::answer::{Content, Owner, Response, answer};
 use super::errors::ApiError;
-use super::receive::{self, Received};
+use super::receive::{self, Arrival, Received};
 use super::routes::{CLASSIFY_BATCH, CLASSIFY_COMBINED, CLASSIFY_INTENT, CLASSIFY_PII, CLASSIFY_SECURITY};
 
 type Door = State<Arc<HttpDoor>>;
@@ -81,7 +81,7 @@ pub(crate) async fn batch(State(door): Door, request: Request) -> Response {
         let texts = call.input.texts(MAX_BATCH_TEXTS)?;
         let task = call.input.task_type()?;
         let options = call.input.options()?;
-        let bytes = texts.iter().map(|text| text.len()).sum();
+        let bytes = texts.iter().map(String::len).sum();
         let results: Vec<Value> = call
             .elsewhere(bytes, move |pipeline| {
                 texts.iter().map(|text| measure::entry(pipeline, task, text, &options)).collect()
@@ -159,6 +159,10 @@ async fn run(
         Ok(arrival) => arrival,
         Err(response) => return *response,
     };
+    receive::guarded(arrival.names(), answered(arrival, work)).await
+}
+
+async fn answered(arrival: Arrival, work: impl AsyncFnOnce(Call) -> Result<Value, Refused>) -> Response {
     let Received { pipeline, mut record, ticket, caller, body, .. } = match arrival.receive().await {
         Ok(received) => received,
         Err(response) => return *response,

@@ -1,0 +1,14 @@
+//! The doors over real sockets, in front of simulated backends: what clients see, what backends see, and what is recorded.
+#![cfg(test)]
+
+mod access;
+mod admin;
+mod bad_input;
+mod classify;
+mod failover;
+mod forward;
+mod headers;
+mod ports;
+mod service;
+mod streams;
+mod support;
