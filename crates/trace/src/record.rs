@@ -88,6 +88,34 @@ pub struct RequestFacts {
     pub custom: Vec<(Arc<str>, Text)>,
 }
 
+impl RequestFacts {
+    /// What is known when the head has come, over plain HTTP and with everything in sight; the rest is filled in later.
+    pub fn new(
+        id: Text,
+        door: Door,
+        method: impl Into<Cow<'static, str>>,
+        path: Text,
+        route: &'static str,
+    ) -> RequestFacts {
+        RequestFacts {
+            id,
+            door,
+            method: method.into(),
+            path,
+            route,
+            scheme: "http",
+            user_id: None,
+            session_id: None,
+            conversation_id: None,
+            original_model: None,
+            stream: false,
+            config_version: Arc::from(""),
+            observed: Observed::Body,
+            custom: Vec::new(),
+        }
+    }
+}
+
 /// A fault of the whole request: makes the root's status ERROR.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RootFault {

@@ -24,7 +24,7 @@ use pipeline::policy::*;
 use pipeline::ports::*;
 use pipeline::request::{Principal, Request};
 use trace::sampling::SamplingVerdict;
-use trace::{ActiveRecord, Clock, Door, Observed, Record, RecordSink, RequestFacts, Text};
+use trace::{ActiveRecord, Clock, Door, Record, RecordSink, RequestFacts, Text};
 
 pub struct Ports {
     pub cache: Arc<Memory>,
@@ -294,21 +294,10 @@ impl RecordSink for Kept {
 }
 
 pub fn record() -> Record {
+    let path = "/v1/chat/completions";
     let facts = RequestFacts {
-        id: Text::trusted("req-1"),
-        door: Door::Http,
-        method: "POST".into(),
-        path: Text::trusted("/v1/chat/completions"),
-        route: "/v1/chat/completions",
-        scheme: "http",
-        user_id: None,
-        session_id: None,
-        conversation_id: None,
         original_model: Some(Text::trusted("auto")),
-        stream: false,
-        config_version: Arc::from("test"),
-        observed: Observed::Body,
-        custom: Vec::new(),
+        ..RequestFacts::new(Text::trusted("req-1"), Door::Http, "POST", Text::trusted(path), path)
     };
     Record::new(Clock::start(), None, SamplingVerdict { sampled: true, reason: "always_on" }, facts)
 }

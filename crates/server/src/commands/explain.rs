@@ -13,7 +13,7 @@ use settings::Loaded;
 use telemetry::stdout::{Style, tree};
 use trace::finding::Finding;
 use trace::sampling::SamplingVerdict;
-use trace::{Clock, Door, Observed, Record, RequestFacts, Text};
+use trace::{Clock, Door, Record, RequestFacts, Text};
 
 use super::{Failure, load, runtime, say};
 use crate::cli::{Configuration, Explain};
@@ -42,21 +42,11 @@ pub(crate) fn run(configuration: &Configuration, options: &Explain) -> Result<()
 }
 
 fn record(loaded: &Loaded) -> Record {
+    let path = "/v1/chat/completions";
     let facts = RequestFacts {
-        id: Text::trusted("explain"),
-        door: Door::Http,
-        method: "POST".into(),
-        path: Text::trusted("/v1/chat/completions"),
-        route: "/v1/chat/completions",
-        scheme: "http",
-        user_id: None,
-        session_id: None,
-        conversation_id: None,
         original_model: Some(Text::trusted("auto")),
-        stream: false,
         config_version: Arc::from(loaded.version.as_str()),
-        observed: Observed::Body,
-        custom: Vec::new(),
+        ..RequestFacts::new(Text::trusted("explain"), Door::Http, "POST", Text::trusted(path), path)
     };
     Record::new(Clock::start(), None, SamplingVerdict { sampled: false, reason: "always_off" }, facts)
 }
