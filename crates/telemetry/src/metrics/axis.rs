@@ -1,61 +1,63 @@
 //! The values that one label can have: known beforehand, so that nothing from outside makes a new series.
 
-use std::sync::Arc;
-
-use arc_swap::ArcSwap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What stands for every value that is not known.
 pub(super) const OTHER: &str = "_OTHER";
 
-/// A list of label values. It only grows, up to its capacity, so that a position stays valid for ever.
+/// A list of label values. It only grows, up to its capacity, so that a position stays valid for ever and
+/// readers need no lock.
 pub(super) struct Axis {
-    values: ArcSwap<Vec<Arc<str>>>,
-    capacity: usize,
+    /// Filled from the front.
+    values: Box<[OnceLock<Arc<str>>]>,
+    growing: Mutex<()>,
 }
 
 impl Axis {
     /// Exactly these values.
     pub(super) fn exact<'a>(values: impl IntoIterator<Item = &'a str>) -> Arc<Axis> {
-        let values: Vec<Arc<str>> = values.into_iter().map(Arc::from).collect();
-        let capacity = values.len();
-        Arc::new(Axis { values: ArcSwap::from_pointee(values), capacity })
+        let values = values.into_iter().map(|value| OnceLock::from(Arc::from(value))).collect();
+        Arc::new(Axis { values, growing: Mutex::default() })
     }
 
     /// [`OTHER`] at position 0, and room for further values.
     pub(super) fn open(capacity: usize) -> Arc<Axis> {
-        let values = vec![Arc::from(OTHER)];
-        Arc::new(Axis { values: ArcSwap::from_pointee(values), capacity: capacity + 1 })
+        let room = std::iter::repeat_with(OnceLock::new).take(capacity);
+        let values = std::iter::once(OnceLock::from(Arc::from(OTHER))).chain(room).collect();
+        Arc::new(Axis { values, growing: Mutex::default() })
     }
 
     /// Adds values that are new; those beyond the capacity count as [`OTHER`]. How many those are.
     pub(super) fn learn<'a>(&self, values: impl IntoIterator<Item = &'a str>) -> usize {
+        let _one_at_a_time = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut beyond = 0;
-        let mut known = Vec::clone(&self.values.load());
         for value in values {
-            if known.iter().any(|other| **other == *value) {
+            if self.known().any(|known| **known == *value) {
                 continue;
             }
-            if known.len() < self.capacity {
-                known.push(Arc::from(value));
-            } else {
-                beyond += 1;
+            match self.values.iter().find(|place| place.get().is_none()) {
+                Some(place) => _ = place.set(Arc::from(value)),
+                None => beyond += 1,
             }
         }
-        self.values.store(Arc::new(known));
         beyond
     }
 
     /// The position of a value; 0, which is [`OTHER`] on an open axis, if it is unknown.
     pub(super) fn position(&self, value: &str) -> usize {
-        self.values.load().iter().position(|known| **known == *value).unwrap_or(0)
+        self.known().position(|known| **known == *value).unwrap_or(0)
     }
 
     pub(super) fn capacity(&self) -> usize {
-        self.capacity
+        self.values.len()
     }
 
-    pub(super) fn value(&self, position: usize) -> Arc<str> {
-        self.values.load().get(position).map_or_else(|| Arc::from(OTHER), Arc::clone)
+    pub(super) fn value(&self, position: usize) -> &str {
+        self.values.get(position).and_then(OnceLock::get).map_or(OTHER, |value| value)
+    }
+
+    fn known(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.values.iter().map_while(OnceLock::get)
     }
 }
 
@@ -69,7 +71,7 @@ mod tests {
         assert_eq!(axis.learn(["a", "b", "a"]), 0);
         assert_eq!(axis.learn(["b", "c"]), 1);
         assert_eq!([axis.position("a"), axis.position("b"), axis.position("c")], [1, 2, 0]);
-        assert_eq!(&*axis.value(0), OTHER);
-        assert_eq!(&*axis.value(2), "b");
+        assert_eq!(axis.value(0), OTHER);
+        assert_eq!(axis.value(2), "b");
     }
 }

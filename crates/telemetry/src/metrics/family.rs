@@ -66,7 +66,7 @@ impl<S: Series, const N: usize> Family<S, N> {
     pub(super) fn labels(&self, positions: [usize; N]) -> Labels {
         let mut labels = Labels::default();
         for ((name, axis), position) in self.dimensions.iter().zip(positions) {
-            labels.push(name, &axis.value(position));
+            labels.push(name, axis.value(position));
         }
         labels
     }
