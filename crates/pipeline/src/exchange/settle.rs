@@ -38,7 +38,12 @@ impl Exchange {
         }
         let status = current.finding.http_status;
         let learnt = self.note_answer(current);
-        let Some(record) = self.record.take() else { return };
+        let Some(mut record) = self.record.take() else { return };
+        // What passes through is the answer of the request too.
+        if let Some(status) = status.filter(|status| *status >= 500 && record.fault.is_none()) {
+            let description = Text::trusted(format!("the backend answered with status {status}"));
+            record.fail(status.to_string(), description);
+        }
         match self.plan.store.filter(|_| status.is_some_and(|status| status < 400)) {
             Some(plan) => self.store(plan, status, learnt, record),
             None => record.finish(),

@@ -175,8 +175,9 @@ fn request_line(record: &Record, style: Style) -> String {
     let status = record.http_status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
     let code = record.fault.as_ref().map(|fault| fault.kind.as_ref()).or(record.refusal);
     let outcome = match code {
-        Some(code) => format!("{status} {code}"),
-        None => status,
+        // A backend's own error has no word of ours beside its status.
+        Some(code) if code != status => format!("{status} {code}"),
+        _ => status,
     };
     let paint = if code.is_some() || record.http_status.is_none() { Paint::Red } else { Paint::Green };
     let mut parts = vec![style.paint(paint, &outcome)];
