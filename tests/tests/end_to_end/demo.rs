@@ -39,6 +39,7 @@ fn each_suggested_request_does_what_it_is_there_to_show() {
         let (demo, trees) = trees().await;
         assert_eq!(trees.len(), 5, "{}", demo.stdout);
         let derivative = &trees[0];
+        assert!(derivative.contains("category: math"), "{derivative}");
         assert!(derivative.contains("→ 200 · qwen3-32b"), "{derivative}");
         assert!(derivative.contains("selected_model: qwen3-32b, reasoning: true"), "{derivative}");
         assert!(demo.stdout.contains("3x^2"), "{}", demo.stdout);

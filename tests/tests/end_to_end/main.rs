@@ -6,6 +6,7 @@
 #![cfg(unix)]
 #![expect(clippy::expect_used, reason = "what goes wrong in a test fails it")]
 
+mod apis;
 mod bad_input;
 mod clients;
 mod collector;
@@ -13,6 +14,7 @@ mod commands;
 mod demo;
 mod failures;
 mod metrics;
+mod outputs;
 mod samples;
 mod settings;
 mod trees;

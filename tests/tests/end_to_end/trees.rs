@@ -134,7 +134,7 @@ fn the_same_question_twice_is_answered_from_the_cache() {
         let router = Router::start(Configuration::two_models(&small, &large).and(DECISIONS)).await;
         let client = router.client();
         let first = client.chat(&chat("Prove that tea is wet")).await;
-        let again = client.chat(&chat("  prove that tea is WET ")).await;
+        let again = client.chat(&chat("  Prove that tea\n is wet ")).await;
         let replayed = client.chat(&streamed("Prove that tea is wet")).await;
         assert_eq!(large.requests().len(), 1);
         assert_eq!(first.header("x-vsr-cache-hit"), None);
