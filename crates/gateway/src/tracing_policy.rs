@@ -57,31 +57,14 @@ impl TracingPolicy {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use trace::{Door, Observed, Text};
+    use trace::{Door, Text};
 
     use super::*;
 
     const PARENT: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
 
     fn begun(policy: TracingPolicy) -> Record {
-        let facts = RequestFacts {
-            id: Text::trusted("r"),
-            door: Door::Http,
-            method: "POST".into(),
-            path: Text::trusted("/"),
-            route: "/",
-            scheme: "http",
-            user_id: None,
-            session_id: None,
-            conversation_id: None,
-            original_model: None,
-            stream: false,
-            config_version: Arc::from("test"),
-            observed: Observed::Body,
-            custom: Vec::new(),
-        };
+        let facts = RequestFacts::new(Text::trusted("r"), Door::Http, "POST", Text::trusted("/"), "/");
         policy.begin(Clock::start(), TraceContext::extract([PARENT], []), facts)
     }
 

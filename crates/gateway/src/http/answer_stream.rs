@@ -34,6 +34,8 @@ pub(crate) struct AnswerStream {
     ticket: Ticket,
     /// Bytes that came before the head went out.
     first: Option<Bytes>,
+    /// Bytes that are left to give after the backend's end.
+    last: Option<Bytes>,
     state: State,
     /// Bytes that the announced length still promises.
     remaining: Option<u64>,
@@ -60,8 +62,8 @@ enum LastWord {
 const LEAST_STALL: Duration = Duration::from_millis(1);
 
 impl AnswerStream {
-    /// Goes on with an answer whose first bytes, if any, have come already. `length` is the body's announced length,
-    /// where it stays true.
+    /// Goes on with an answer whose first bytes have come already; without any it has ended. `length` is the body's
+    /// announced length, where it stays true.
     pub(crate) fn new(
         backend: AnswerBody,
         exchange: Box<Exchange>,
@@ -69,16 +71,22 @@ impl AnswerStream {
         first: Option<Bytes>,
         length: Option<u64>,
     ) -> AnswerStream {
-        AnswerStream {
+        let mut stream = AnswerStream {
             backend,
             exchange,
             ticket,
             first,
+            last: None,
             state: State::Reading,
             remaining: length,
             given: None,
             last_word: LastWord::Unsaid,
+        };
+        if stream.first.is_none() {
+            // The connection may never ask for a body that has no bytes, so that its end is noted at once.
+            stream.last = stream.end();
         }
+        stream
     }
 
     /// The next bytes from the backend.
@@ -141,6 +149,9 @@ impl Body for AnswerStream {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let this = &mut *self;
+        if let Some(last) = this.last.take() {
+            return this.give(last);
+        }
         loop {
             match this.state {
                 State::Ended => return Poll::Ready(None),
@@ -168,7 +179,7 @@ impl Body for AnswerStream {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.state == State::Ended
+        self.state == State::Ended && self.last.is_none()
     }
 }
 

@@ -6,6 +6,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pipeline::exchange::{Attempt, CallerCredentials};
 use pipeline::policy::Credentials;
+use trace::propagation::Propagators;
 
 use crate::access::{AuthorizationUse, Caller, PeerTrust};
 
@@ -68,7 +69,6 @@ pub(crate) fn to_backend(client: &HeaderMap, caller: &Caller, attempt: &Attempt)
         let text = name.as_str();
         let passes = match text {
             "authorization" => credentials && caller.authorization == AuthorizationUse::Backend,
-            "baggage" => attempt.endpoint.internal,
             _ if CREDENTIALS.contains(&text) => credentials,
             _ if IDENTITY.contains(&text) => caller.peer == PeerTrust::Trusted,
             _ => !REQUEST_ONLY_OURS.contains(&text) && !is_ours(text),
@@ -80,8 +80,17 @@ pub(crate) fn to_backend(client: &HeaderMap, caller: &Caller, attempt: &Attempt)
     // Answers are read in passing, which a compressed one would not allow.
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    if let Some(baggage) = attempt.endpoint.internal.then(|| baggage(client)).flatten() {
+        headers.insert(HeaderName::from_static("baggage"), baggage);
+    }
     add_ours(&mut headers, attempt);
     headers
+}
+
+/// The caller's baggage, where it is valid and within bounds; only our own endpoints see it.
+fn baggage(client: &HeaderMap) -> Option<HeaderValue> {
+    let values = |name: &str| client.get_all(name).into_iter().map(HeaderValue::as_bytes).collect();
+    HeaderValue::try_from(Propagators::default().baggage(&values)?).ok()
 }
 
 /// Headers of a backend's answer that go to the client.

@@ -10,14 +10,14 @@ use bytes::{Bytes, BytesMut};
 use dialects::response::ErrorCode;
 use futures_util::FutureExt;
 use http::request::Parts;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use pipeline::Pipeline;
 use trace::propagation::TraceContext;
-use trace::{ActiveRecord, Clock, Door, Observed, RequestFacts, Text, TraceId};
+use trace::{ActiveRecord, Clock, Door, RequestFacts, Text, TraceId};
 
 use super::HttpDoor;
-use super::answer::Response;
+use super::answer::{Response, respond};
 use super::errors::ApiError;
 use super::principal;
 use crate::access::Caller;
@@ -112,22 +112,24 @@ impl Arrival {
             match read(body, &head.headers, limit).await {
                 Err(Unread::TooLarge(body)) => {
                     discard(body, limit.saturating_mul(DISCARD_FACTOR)).await;
-                    Err(too_large(limit))
+                    Err(Some(too_large(limit)))
                 }
-                Err(Unread::Compressed) => Err(compressed()),
-                Err(Unread::Broken) => Err(broken()),
+                Err(Unread::Compressed) => Err(Some(compressed())),
+                Err(Unread::Broken) => Err(None),
                 Ok(bytes) => Ok(bytes),
             }
         };
         let read = tokio::time::timeout(door.limits.read_timeout, read).await;
         record.read_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        match read.unwrap_or_else(|_| Err(too_slow(door.limits.read_timeout))) {
+        match read.unwrap_or_else(|_| Err(Some(too_slow(door.limits.read_timeout)))) {
             Ok(body) => {
                 ticket.came_in(body.len());
                 ticket.phase(Phase::Deciding);
                 Ok(Received { door, pipeline, record, ticket, caller, head, body })
             }
-            Err(error) => Err(Box::new(error.answer(record, Some(ticket)))),
+            Err(Some(error)) => Err(Box::new(error.answer(record, Some(ticket)))),
+            // Nobody is left to read an answer: dropping the record notes that the client has gone.
+            Err(None) => Err(Box::new(respond(StatusCode::BAD_REQUEST, HeaderMap::new(), Body::empty()))),
         }
     }
 }
@@ -163,22 +165,10 @@ pub(crate) fn begin(
     clock: Clock,
 ) -> ActiveRecord {
     let path = head.uri.path();
-    let facts = RequestFacts {
-        id: request_id(&head.headers),
-        door: Door::Http,
-        method: method(&head.method),
-        path: if path == route { Text::trusted(route) } else { Text::from_outside(path) },
-        route,
-        scheme: "http",
-        user_id: None,
-        session_id: None,
-        conversation_id: None,
-        original_model: None,
-        stream: false,
-        config_version: Arc::clone(&pipeline.policy.version),
-        observed: Observed::Body,
-        custom: Vec::new(),
-    };
+    let path = if path == route { Text::trusted(route) } else { Text::from_outside(path) };
+    let mut facts =
+        RequestFacts::new(request_id(&head.headers), Door::Http, method(&head.method), path, route);
+    facts.config_version = Arc::clone(&pipeline.policy.version);
     let record = door.tracing.load().begin(clock, incoming_context(&head.headers), facts);
     ActiveRecord::new(record, Arc::clone(&door.sink))
 }
@@ -301,8 +291,4 @@ fn too_slow(timeout: Duration) -> ApiError {
 fn compressed() -> ApiError {
     let message = "The request body is compressed, which this router does not read. Send it without `content-encoding`.";
     ApiError::new(ErrorCode::InvalidRequest, message)
-}
-
-fn broken() -> ApiError {
-    ApiError::new(ErrorCode::InvalidRequest, "The request body ended before it was complete. Send it again.")
 }

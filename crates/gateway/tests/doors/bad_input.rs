@@ -148,6 +148,19 @@ async fn a_client_that_is_too_slow() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_within_its_request() {
+    let router = router().await;
+    let mut socket = TcpStream::connect(router.address).await.unwrap();
+    let head = format!("POST {CHAT} HTTP/1.1\r\nhost: r\r\ncontent-length: 100\r\n\r\n{{\"mess");
+    socket.write_all(head.as_bytes()).await.unwrap();
+    drop(socket);
+    let record = router.kept.one().await;
+    assert_eq!((record.http_status, record.refusal, record.fault.is_none()), (None, None, true));
+    assert!(record.events.iter().any(|event| event.kind == trace::EventKind::ClientDisconnected));
+    router.in_flight.drained().await;
+}
+
+#[tokio::test]
 async fn a_connection_without_a_request_is_closed() {
     let mut setup = Setup::new(policy(nowhere().await, nowhere().await));
     setup.limits.head_timeout = Duration::from_millis(100);

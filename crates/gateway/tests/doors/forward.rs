@@ -104,6 +104,16 @@ async fn a_backends_own_error_passes_through_with_its_body() {
 }
 
 #[tokio::test]
+async fn an_answer_without_a_body_is_complete() {
+    let (small, large) = (backend("small", &["status=204"]).await, backend("large", &[]).await);
+    let router = Router::of(&small, &large).await;
+    let answer = router.chat("a haiku").await;
+    assert_eq!((answer.status, answer.body.len()), (StatusCode::NO_CONTENT, 0));
+    let record = router.kept.one().await;
+    assert!(record.events.is_empty() && record.spans().iter().all(|span| !span.cancelled));
+}
+
+#[tokio::test]
 async fn a_caller_s_trace_goes_on_and_its_id_is_kept() {
     let (small, large) = (backend("small", &[]).await, backend("large", &[]).await);
     let router = Router::of(&small, &large).await;
