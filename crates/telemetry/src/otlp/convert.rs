@@ -82,7 +82,7 @@ fn child(record: &Record, span: &Span, vocabularies: Vocabularies) -> OtlpSpan {
 }
 
 fn common(record: &Record, id: SpanId) -> OtlpSpan {
-    let state = record.parent.as_ref().and_then(|parent| parent.state.header());
+    let state = record.parent.as_ref().and_then(|parent| parent.state.shown());
     OtlpSpan {
         trace_id: record.trace_id.bytes().to_vec(),
         span_id: span_id(id),
@@ -143,7 +143,7 @@ fn otlp_link(link: &Link) -> span::Link {
     span::Link {
         trace_id: trace_id.bytes().to_vec(),
         span_id: span_id(*id),
-        trace_state: state.header().unwrap_or_default().to_owned(),
+        trace_state: state.shown().unwrap_or_default().to_owned(),
         attributes: Vec::new(),
         dropped_attributes_count: 0,
         flags: u32::from(flags.byte()) | remote_flags(Parent::Remote),

@@ -162,7 +162,7 @@ fn context(trace_id: TraceId, span_id: SpanId) -> Context {
 
 fn remote_context(from: &TraceContext) -> Context {
     Context {
-        trace_state: from.state.header().map(str::to_owned),
+        trace_state: from.state.shown().map(str::to_owned),
         remote: Some(true),
         ..context(from.trace_id, from.span_id)
     }

@@ -43,6 +43,12 @@ impl TraceState {
     pub fn header(&self) -> Option<&str> {
         self.0.as_deref()
     }
+
+    /// The value as an exporter may show it: nothing where it holds what looks like a credential. A part of it would be
+    /// another vendor's state, so that it is all or nothing.
+    pub fn shown(&self) -> Option<&str> {
+        self.header().filter(|state| crate::redact(state) == *state)
+    }
 }
 
 fn valid_key(key: &str) -> bool {
@@ -76,6 +82,14 @@ mod tests {
     fn headers_are_joined_in_order_without_empty_members() {
         assert_eq!(parse(&["foo=1 , ,bar=2", "", "baz=3"]), Some("foo=1,bar=2,baz=3".to_owned()));
         assert_eq!(parse(&[]), Some(String::new()));
+    }
+
+    #[test]
+    fn a_credential_travels_on_but_is_not_shown() {
+        let shown = |value: &[u8]| TraceState::parse([value]).unwrap().shown().map(str::to_owned);
+        assert_eq!(shown(b"foo=1,bar=2"), Some("foo=1,bar=2".to_owned()));
+        assert_eq!(shown(b"foo=1,bar=sk-proj4bcd3fgh1jklmn0p"), None);
+        assert!(parse(&["bar=sk-proj4bcd3fgh1jklmn0p"]).unwrap().contains("sk-"));
     }
 
     #[test]
