@@ -14,6 +14,8 @@ use http::{Request, StatusCode};
 use pipeline::Pipeline;
 use pipeline::outcome::{Outcome, Plan, Refusal};
 use pipeline::request::Request as RouterRequest;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 use trace::finding::{CacheLookup, Finding, RoutingDecision};
 use trace::sampling::SamplingVerdict;
@@ -90,12 +92,17 @@ pub(crate) async fn decide(pipeline: &Pipeline, request: &RouterRequest, facts: 
 
 /// The API that a body is meant for: the members that only one of them has say which.
 fn dialect(body: &Bytes) -> Dialect {
-    let has = |name: &str| serde_json::from_slice::<Value>(body).is_ok_and(|body| body.get(name).is_some());
-    match () {
-        () if has("messages") => Dialect::ChatCompletions,
-        () if has("prompt") => Dialect::Completions,
-        () if has("input") => Dialect::Embeddings,
-        () => Dialect::ChatCompletions,
+    #[derive(Deserialize)]
+    struct Members {
+        messages: Option<IgnoredAny>,
+        prompt: Option<IgnoredAny>,
+        input: Option<IgnoredAny>,
+    }
+    match serde_json::from_slice(body) {
+        Ok(Members { messages: None, prompt: Some(_), .. }) => Dialect::Completions,
+        Ok(Members { messages: None, prompt: None, input: Some(_) }) => Dialect::Embeddings,
+        // What is none of them, or not JSON at all, gets its error when it is parsed.
+        Ok(_) | Err(_) => Dialect::ChatCompletions,
     }
 }
 

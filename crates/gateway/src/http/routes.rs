@@ -18,6 +18,7 @@ pub(crate) const CHAT_COMPLETIONS: &str = "/v1/chat/completions";
 pub(crate) const COMPLETIONS: &str = "/v1/completions";
 pub(crate) const EMBEDDINGS: &str = "/v1/embeddings";
 pub(crate) const MODELS: &str = "/v1/models";
+pub(crate) const MODEL: &str = "/v1/models/{model}";
 pub(crate) const CLASSIFY_INTENT: &str = "/api/v1/classify/intent";
 pub(crate) const CLASSIFY_PII: &str = "/api/v1/classify/pii";
 pub(crate) const CLASSIFY_SECURITY: &str = "/api/v1/classify/security";
@@ -33,11 +34,12 @@ pub(crate) const OPENAPI: &str = "/openapi.json";
 const OTHER: &str = "_OTHER";
 
 /// Every route of the door: all values of `http.route` but `_OTHER`.
-pub const ROUTES: [&str; 14] = [
+pub const ROUTES: [&str; 15] = [
     CHAT_COMPLETIONS,
     COMPLETIONS,
     EMBEDDINGS,
     MODELS,
+    MODEL,
     CLASSIFY_INTENT,
     CLASSIFY_PII,
     CLASSIFY_SECURITY,
@@ -58,6 +60,8 @@ pub(crate) fn router(door: Door) -> Router {
         .route(COMPLETIONS, model_route(COMPLETIONS, Dialect::Completions))
         .route(EMBEDDINGS, model_route(EMBEDDINGS, Dialect::Embeddings))
         .route(MODELS, only_get(MODELS, get(models::list)))
+        // Names of models may have slashes in them.
+        .route("/v1/models/{*model}", only_get(MODEL, get(models::one)))
         .route(CLASSIFY_INTENT, only_post(CLASSIFY_INTENT, post(classify::intent)))
         .route(CLASSIFY_PII, only_post(CLASSIFY_PII, post(classify::pii)))
         .route(CLASSIFY_SECURITY, only_post(CLASSIFY_SECURITY, post(classify::security)))

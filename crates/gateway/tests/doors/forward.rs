@@ -166,3 +166,17 @@ async fn a_panic_is_our_fault_and_costs_nobody_else_a_connection() {
     assert_eq!(answer.header("x-trace-id"), record.trace_id.to_string());
     assert_eq!(router.chat("a haiku").await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn the_spans_cover_the_request_from_its_body_to_the_last_byte() {
+    // Slow enough that what this machine does besides is not measured.
+    let (small, large) = (backend("small", &["slow-head=500"]).await, backend("large", &[]).await);
+    let router = Router::of(&small, &large).await;
+    router.chat("a haiku").await;
+    router.post("/v1/chat/completions", &stream("another haiku")).await;
+    for record in router.kept.wait_for(2).await {
+        let covered: u64 = record.spans().iter().map(trace::Span::duration_ns).sum();
+        let whole = record.duration_ns - record.read_ns;
+        assert!(covered * 100 >= whole * 95, "{covered} of {whole} ns");
+    }
+}

@@ -37,10 +37,14 @@ async fn the_version_and_the_models_are_told() {
     assert_eq!(names, ["auto", "MoM", "small", "large"]);
     assert_eq!(models["data"][2]["owned_by"], "vllm");
     assert_eq!(models["data"][0]["created"], 1_700_000_000);
+    assert_eq!(router.get("/v1/models/small").await.json(), models["data"][2]);
+    let absent = router.get("/v1/models/org/absent").await;
+    assert_eq!((absent.status, absent.code().as_str()), (StatusCode::NOT_FOUND, "model_not_found"));
     let head = router.call(router.request(Method::HEAD, "/v1/models", "")).await;
     assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
-    let records = router.kept.wait_for(3).await;
+    let records = router.kept.wait_for(5).await;
     assert!(records.iter().all(|record| record.events.is_empty()), "nobody left");
+    assert_eq!(records[2].request.route, "/v1/models/{model}");
 }
 
 #[tokio::test]
@@ -56,7 +60,8 @@ async fn the_openapi_document_has_every_route_and_resolves() {
     for path in document["paths"].as_object().unwrap().iter() {
         for method in path.1.as_object().unwrap().keys() {
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
-            let answer = router.call(router.request(method, path.0, "{}")).await;
+            let address = path.0.replace("{model}", "auto");
+            let answer = router.call(router.request(method, &address, "{}")).await;
             assert!(!matches!(answer.status.as_u16(), 404 | 405), "{} {}", path.0, answer.status);
         }
     }
