@@ -1,0 +1,143 @@
+//! Taking turns: each round gives every contender one slice of load, so that a machine that grows slower or faster
+//! does so for all of them.
+
+use std::time::Duration;
+
+use super::Failure;
+use super::load::{self, Form};
+use super::process::Process;
+use super::statistics::{Spread, quantile};
+use super::variant::Variant;
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    /// Length of one slice.
+    pub(crate) slice: Duration,
+    /// Slices of each contender.
+    pub(crate) rounds: usize,
+}
+
+/// Something that answers requests.
+#[derive(Debug)]
+pub(crate) struct Contender {
+    /// Its name in tables.
+    pub(crate) name: &'static str,
+    process: Process,
+}
+
+impl Contender {
+    /// The backend itself: always the first.
+    pub(crate) fn direct(process: Process) -> Contender {
+        Contender { name: "straight to the backend", process }
+    }
+
+    /// The router in front of it.
+    pub(crate) fn through(variant: Variant, process: Process) -> Contender {
+        Contender { name: variant.name(), process }
+    }
+
+    /// Its resident memory, in kB.
+    pub(crate) fn memory_kb(&self) -> u64 {
+        self.process.memory_kb()
+    }
+}
+
+/// All contenders under one load.
+#[derive(Debug)]
+pub(crate) struct Series {
+    /// The form of the answers.
+    pub(crate) form: Form,
+    /// Clients at once.
+    pub(crate) clients: usize,
+    /// One row per contender, the backend itself first.
+    pub(crate) rows: Vec<Row>,
+}
+
+/// One contender under one load. Times are in microseconds.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// Median latency.
+    pub(crate) p50: Spread,
+    /// Latency that one request in a hundred exceeds.
+    pub(crate) p99: Spread,
+    /// What it adds to the median of the backend itself, round by round.
+    pub(crate) added_p50: Spread,
+    /// The same for one request in a hundred.
+    pub(crate) added_p99: Spread,
+    /// Requests per second.
+    pub(crate) rate: Spread,
+    /// Its rate by that of the backend itself, round by round.
+    pub(crate) rate_ratio: Spread,
+    /// Processor time of its process per request.
+    pub(crate) processor: Spread,
+    /// Processor time of the backend per request.
+    pub(crate) backend_processor: Spread,
+}
+
+/// One contender in one round.
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    p50: f64,
+    p99: f64,
+    rate: f64,
+    processor: f64,
+    backend_processor: f64,
+}
+
+/// Measures in turns. The first contender is the backend of all others.
+pub(crate) fn measure(
+    contenders: &mut [Contender],
+    form: Form,
+    clients: usize,
+    plan: Plan,
+) -> Result<Series, Failure> {
+    let mut cells: Vec<Vec<Cell>> = contenders.iter().map(|_| Vec::with_capacity(plan.rounds)).collect();
+    for _ in 0..plan.rounds {
+        for (contender, cells) in contenders.iter().zip(&mut cells) {
+            let backend = &contenders[0].process;
+            cells.push(slice(contender, backend, form, clients, plan.slice)?);
+        }
+    }
+    let direct = cells[0].clone();
+    Ok(Series { form, clients, rows: cells.iter().map(|cells| row(cells, &direct)).collect() })
+}
+
+fn slice(
+    contender: &Contender,
+    backend: &Process,
+    form: Form,
+    clients: usize,
+    length: Duration,
+) -> Result<Cell, Failure> {
+    let mut before = (Duration::ZERO, Duration::ZERO);
+    let used = || (contender.process.processor_time(), backend.processor_time());
+    let slice = load::run(contender.process.address, form, clients, length, || before = used())
+        .map_err(|error| format!("{}, {}: {error}", contender.name, form.name()))?;
+    let after = used();
+    let count = slice.latencies_ns.len().max(1) as f64;
+    let microseconds = |share| quantile(&slice.latencies_ns, share) as f64 / 1e3;
+    let per_request = |after: Duration, before: Duration| (after - before).as_secs_f64() * 1e6 / count;
+    Ok(Cell {
+        p50: microseconds(0.5),
+        p99: microseconds(0.99),
+        rate: count / slice.elapsed.as_secs_f64(),
+        processor: per_request(after.0, before.0),
+        backend_processor: per_request(after.1, before.1),
+    })
+}
+
+fn row(cells: &[Cell], direct: &[Cell]) -> Row {
+    let of = |figure: fn(&Cell) -> f64| Spread::of(cells.iter().map(figure));
+    let pairs = || cells.iter().zip(direct);
+    Row {
+        p50: of(|cell| cell.p50),
+        p99: of(|cell| cell.p99),
+        added_p50: Spread::of(pairs().map(|(cell, direct)| cell.p50 - direct.p50)),
+        added_p99: Spread::of(pairs().map(|(cell, direct)| cell.p99 - direct.p99)),
+        rate: of(|cell| cell.rate),
+        rate_ratio: Spread::of(pairs().map(|(cell, direct)| cell.rate / direct.rate)),
+        processor: of(|cell| cell.processor),
+        backend_processor: of(|cell| cell.backend_processor),
+    }
+}
