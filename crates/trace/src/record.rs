@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::finding::Finding;
 use crate::propagation::{Propagators, TraceContext};
-use crate::sampling::SamplingVerdict;
+use crate::sampling::{KeepRules, SamplingVerdict};
 use crate::span::{EventKind, Link, MAX_EVENTS, Span, SpanIndex, SpanStatus, Stage};
 use crate::{Clock, Event, SpanId, Text, Timed, TraceId};
 
@@ -146,6 +146,10 @@ pub struct Record {
     pub propagators: Propagators,
     /// Whether and why the trace goes to sampled destinations.
     pub sampling: SamplingVerdict,
+    /// What is kept although the head drops it; `None` where nothing is, as under `always_off`.
+    pub keep: Option<Arc<KeepRules>>,
+    /// Whether a rule keeps the trace although a backend was told that it is not sampled: then its spans are missing.
+    pub sampling_partial: bool,
     /// The request's clock.
     pub clock: Clock,
     /// The request.
@@ -165,6 +169,7 @@ pub struct Record {
     /// Length in nanoseconds; set when finished.
     pub duration_ns: u64,
     spans: Vec<Span>,
+    told_unsampled: bool,
 }
 
 impl Record {
@@ -182,6 +187,8 @@ impl Record {
             links: Vec::new(),
             propagators: Propagators::default(),
             sampling,
+            keep: None,
+            sampling_partial: false,
             clock,
             request,
             read_ns: 0,
@@ -193,24 +200,14 @@ impl Record {
             duration_ns: 0,
             // The usual forwarded request has nine spans.
             spans: Vec::with_capacity(10),
+            told_unsampled: false,
         }
     }
 
     /// Opens a span now.
     pub fn begin(&mut self, stage: Stage) -> SpanIndex {
         let start_ns = self.clock.elapsed_ns();
-        self.push(Span {
-            id: SpanId::random(),
-            stage,
-            start_ns,
-            end_ns: None,
-            status: SpanStatus::Unset,
-            finding: Finding::Pending,
-            events: Vec::new(),
-            links: Vec::new(),
-            failure: None,
-            cancelled: false,
-        })
+        self.push(stage, start_ns, None, Finding::Pending)
     }
 
     /// Closes a span now, with what it found.
@@ -224,14 +221,8 @@ impl Record {
 
     /// Records a stage that was measured elsewhere, such as concurrently with others.
     pub fn add(&mut self, stage: Stage, finding: Timed<Finding>) -> SpanIndex {
-        let index = self.begin(stage);
         let (start_ns, end_ns) = (self.clock.at(finding.started), self.clock.at(finding.ended));
-        if let Some(span) = self.spans.get_mut(index.0) {
-            span.start_ns = start_ns;
-            span.end_ns = Some(end_ns.max(start_ns));
-            span.finding = finding.value;
-        }
-        index
+        self.push(stage, start_ns, Some(end_ns.max(start_ns)), finding.value)
     }
 
     /// A span to write to; `None` only for an index of another record.
@@ -267,8 +258,13 @@ impl Record {
         self.context_of(self.root_id)
     }
 
-    /// The context to send on under a span: its id, the head decision as flag, the caller's trace state.
-    pub fn context_under(&self, index: SpanIndex) -> TraceContext {
+    /// The context to send on under a span: its id, the caller's trace state, and as flag the head decision or that of
+    /// the rules whose facts are known by now.
+    pub fn send_under(&mut self, index: SpanIndex) -> TraceContext {
+        if let Some(reason) = self.kept(KeepRules::early) {
+            self.sampling = SamplingVerdict { sampled: true, reason };
+        }
+        self.told_unsampled |= !self.sampling.sampled;
         self.context_of(self.spans.get(index.0).map_or(self.root_id, |span| span.id))
     }
 
@@ -311,8 +307,25 @@ impl Record {
         context
     }
 
-    fn push(&mut self, span: Span) -> SpanIndex {
-        self.spans.push(span);
+    /// The rule that keeps the trace, if the head dropped it.
+    fn kept(&self, rule: fn(&KeepRules, &Record) -> Option<&'static str>) -> Option<&'static str> {
+        let rules = self.keep.as_ref().filter(|_| !self.sampling.sampled)?;
+        rule(rules, self)
+    }
+
+    fn push(&mut self, stage: Stage, start_ns: u64, end_ns: Option<u64>, finding: Finding) -> SpanIndex {
+        self.spans.push(Span {
+            id: SpanId::random(),
+            stage,
+            start_ns,
+            end_ns,
+            status: SpanStatus::Unset,
+            finding,
+            events: Vec::new(),
+            links: Vec::new(),
+            failure: None,
+            cancelled: false,
+        });
         SpanIndex(self.spans.len() - 1)
     }
 
@@ -323,6 +336,10 @@ impl Record {
             span.cancelled = cancelled;
         }
         self.duration_ns = now;
+        if let Some(reason) = self.kept(KeepRules::late) {
+            self.sampling = SamplingVerdict { sampled: true, reason };
+            self.sampling_partial = self.told_unsampled;
+        }
     }
 }
 

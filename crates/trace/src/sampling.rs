@@ -1,10 +1,14 @@
 //! Which traces go to sampled destinations: the decision at the root.
 //!
-//! Every request is recorded and counted; sampling only filters what exporters get. Later additions (keep
-//! rules, an adaptive rate) extend [`SamplingVerdict`] and change nothing for those who read it.
+//! Every request is recorded and counted; sampling only filters what exporters get. The head decides at the root, and its
+//! decision is the flag that travels on; [`KeepRules`] then keep what the head dropped.
 
-use crate::TraceId;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::finding::{Finding, SecurityAction};
 use crate::propagation::{TraceContext, TraceFlags};
+use crate::{Record, Span, Stage, TraceId};
 
 /// A head sampler.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,6 +72,58 @@ impl SamplingVerdict {
     pub fn flags(self, parent: Option<&TraceContext>) -> TraceFlags {
         let random = parent.is_none_or(|context| context.flags.random());
         TraceFlags::new(self.sampled, random)
+    }
+}
+
+/// Which traces are kept although the head decision drops them. For the router's own spans, also under a caller that does
+/// not sample; it costs nothing but the look at a record that is there anyway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeepRules {
+    /// Requests that failed, by the router's fault or a backend's.
+    pub errors: bool,
+    /// Requests that a policy blocked.
+    pub blocked: bool,
+    /// Requests that took at least so long.
+    pub slow: Option<Duration>,
+    /// Requests with a second attempt.
+    pub retries: bool,
+    /// Requests that the cache could not answer.
+    pub cache_misses: bool,
+    /// Requests with one of these custom attributes.
+    pub attributes: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl KeepRules {
+    /// The rule that keeps a trace by what is known before anything is forwarded: then the flag sent on can say so.
+    pub fn early(&self, record: &Record) -> Option<&'static str> {
+        let missed = |span: &Span| matches!(&span.finding, Finding::CacheLookup(found) if !found.hit);
+        if self.cache_misses && record.spans().iter().any(missed) {
+            return Some("keep_cache_miss");
+        }
+        let custom = &record.request.custom;
+        let wanted =
+            |key: &str, value: &str| self.attributes.iter().any(|(k, v)| **k == *key && **v == *value);
+        custom.iter().any(|(key, value)| wanted(key, value.as_str())).then_some("keep_attribute")
+    }
+
+    /// The rule that keeps a trace by how it ended.
+    pub fn late(&self, record: &Record) -> Option<&'static str> {
+        let attempts = || record.spans().iter().filter(|span| span.stage == Stage::UpstreamRequest).count();
+        let blocked = || {
+            record.spans().iter().any(|span| match &span.finding {
+                Finding::JailbreakDetection(found) => found.action == SecurityAction::Blocked,
+                Finding::PiiDetection(found) => found.action == SecurityAction::Blocked,
+                _ => false,
+            }) || record.refusal == Some("request_blocked")
+        };
+        let slow = |limit: Duration| u128::from(record.duration_ns) >= limit.as_nanos();
+        match () {
+            () if self.errors && record.fault.is_some() => Some("keep_error"),
+            () if self.blocked && blocked() => Some("keep_blocked"),
+            () if self.retries && attempts() > 1 => Some("keep_retry"),
+            () if self.slow.is_some_and(slow) => Some("keep_slow"),
+            () => self.early(record),
+        }
     }
 }
 

@@ -89,7 +89,7 @@ impl Exchange {
             }
         };
         let span = record.begin(Stage::UpstreamRequest);
-        let context = record.context_under(span);
+        let context = record.send_under(span);
         let mut headers = vec![
             ("x-request-id", record.request.id.to_string()),
             ("x-selected-model", choice.name.to_string()),

@@ -29,6 +29,9 @@ pub(super) fn root<'a>(record: &'a Record, out: &mut Attributes<'a>) {
     out.string("semantic_router.observed", request.observed.as_str());
     out.string("semantic_router.config.version", &*request.config_version);
     out.string("sampling.reason", record.sampling.reason);
+    if record.sampling_partial {
+        out.bool("sampling.partial", true);
+    }
     match (&record.fault, record.refusal) {
         (Some(fault), _) => out.string("error.type", fault.kind.as_ref()),
         (None, Some(code)) => out.string("error.type", code),
