@@ -111,7 +111,8 @@ impl ApiError {
     /// The answer, whose outcome its owner knows already.
     pub(crate) fn answer_owned(self, owner: Owner, ticket: Option<Ticket>) -> Response {
         let (status, header) = (self.status(), self.header());
-        let mut body = ErrorBody::new(self.code, self.message);
+        // A message may name what the caller sent, such as a model; a credential in it is not repeated.
+        let mut body = ErrorBody::new(self.code, trace::redact(&self.message));
         body.param = self.param;
         let mut response = answer(status, Content::json(body.to_bytes()), owner, ticket);
         if let Some((name, value)) = header {

@@ -9,6 +9,7 @@ mod failover;
 mod forward;
 mod headers;
 mod ports;
+mod secrets;
 mod service;
 mod streams;
 mod support;
