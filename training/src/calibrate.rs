@@ -3,9 +3,11 @@
 //! Guo et al., "On Calibration of Modern Neural Networks", ICML 2017; Platt, "Probabilistic Outputs for Support Vector
 //! Machines", 1999.
 
+/// The logits of one row and its right class.
+pub(crate) type Judged = (Vec<f32>, usize);
+
 /// The slope (one over the temperature) that makes the mean negative log likelihood of the right classes least.
-/// Each row is the logits and the right class.
-pub(crate) fn slope(rows: &[(Vec<f32>, usize)]) -> f32 {
+pub(crate) fn slope(rows: &[Judged]) -> f32 {
     let loss = |slope: f64| {
         rows.iter().map(|(logits, class)| negative_log_likelihood(logits, *class, slope)).sum::<f64>()
     };

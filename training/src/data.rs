@@ -12,6 +12,8 @@ pub(crate) struct Line {
     pub(crate) label: String,
     #[serde(default)]
     pub(crate) subject: String,
+    #[serde(default)]
+    pub(crate) variant: String,
 }
 
 /// Reads one set.

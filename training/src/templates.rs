@@ -42,7 +42,7 @@ impl<'a> Templates<'a> {
                 .filter(|(name, _)| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
             {
                 Some((name, list)) => {
-                    section.lists.entry(name).or_default().extend(list.split('|').map(str::trim))
+                    section.lists.entry(name).or_default().extend(list.split('|').map(str::trim));
                 }
                 None => section.lines.push(line),
             }

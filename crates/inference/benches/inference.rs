@@ -1,2 +1,38 @@
-//! Time per text of each built-in signal.
-fn main() {}
+//! Time per text of each built-in signal: a plain prompt, 200 characters, and a long document.
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use inference::domain::DomainClassifier;
+use inference::jailbreak::JailbreakDetector;
+use inference::pii::{PiiRecognizers, mask};
+use std::hint::black_box;
+
+const PLAIN: &str = "Write a short story about a lighthouse keeper who finds a letter in a bottle, \
+    reads it aloud to the gulls, and decides to leave the island before the winter storms begin, with an ending that is happy.";
+
+const PERSONAL: &str = "Please write to jane.doe@example.com that her card 4111 1111 1111 1111 was charged on 2024-05-01 \
+    and that she can call +49 30 901820 or visit https://shop.example.com from 192.168.0.17 before 10:30 pm.";
+
+fn signals(criterion: &mut Criterion) {
+    let long = PLAIN.repeat(500);
+    let (domain, jailbreak, pii) =
+        (DomainClassifier::built_in(), JailbreakDetector::built_in(), PiiRecognizers::built_in());
+    for (name, text) in [("plain_200", PLAIN), ("personal_200", PERSONAL), ("plain_100k", long.as_str())] {
+        let mut group = criterion.benchmark_group(name);
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        group.bench_function("domain", |bench| bench.iter(|| domain.classify(black_box(text))));
+        group.bench_function("jailbreak", |bench| bench.iter(|| jailbreak.detect(black_box(text))));
+        group.bench_function("jailbreak_learned", |bench| bench.iter(|| jailbreak.learned(black_box(text))));
+        group.bench_function("pii", |bench| bench.iter(|| pii.find(black_box(text))));
+        group.finish();
+    }
+    criterion.bench_function("mask_personal_200", |bench| {
+        bench.iter_batched(
+            || pii.find(PERSONAL),
+            |entities| mask(black_box(PERSONAL), &entities),
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+criterion_group!(benches, signals);
+criterion_main!(benches);
