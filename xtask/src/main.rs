@@ -8,6 +8,7 @@
 mod architecture;
 mod data_sets;
 mod metadata;
+mod reference;
 mod text;
 
 use std::io::{self, Write};
@@ -17,6 +18,7 @@ const USAGE: &str = "\
 Chores of this workspace; each reads the repository and changes nothing.
 
 Usage: cargo run -p xtask -- CHORE…
+       cargo run -p xtask -- print-reference    prints website/docs/reference/configuration.md as config/schema.json has it
 
   architecture   crates depend on each other, and on frameworks, only as ARCHITECTURE.md allows
   data-sets      the shipped models name only data that may ship, and NOTICE credits what asks for it
@@ -49,6 +51,10 @@ fn run(chores: &[String], output: &mut impl Write) -> Result<bool, ChoreError> {
     if chores.is_empty() || chores.iter().any(|chore| chore == "--help" || chore == "-h") {
         write!(output, "{USAGE}")?;
         return Ok(!chores.is_empty());
+    }
+    if chores == ["print-reference"] {
+        write!(output, "{}", reference::page(&metadata::workspace_root())?)?;
+        return Ok(true);
     }
     let mut content = true;
     for chore in chores {
