@@ -96,7 +96,9 @@ impl Planned {
             }
             // hyper watches the connection meanwhile and drops this body when the client goes.
             Ending::Stall | Ending::Repeat(_) => Poll::Pending,
-            Ending::Cut | Ending::Reset if self.broken => Poll::Ready(None),
+            Ending::Cut if self.broken => Poll::Ready(None),
+            // An end now would be a clean one; the connection is about to go.
+            Ending::Reset if self.broken => Poll::Pending,
             Ending::Cut | Ending::Reset => {
                 ready!(self.poll_until(Instant::now() + FLUSH, cx));
                 self.broken = true;
