@@ -261,6 +261,26 @@ fn half_an_event_does_not_swallow_the_error_frame() {
 }
 
 #[test]
+fn a_stream_that_the_backend_ends_with_an_error_needs_no_second_one() {
+    let asked = request(r#"{"model":"small","stream":true,"messages":[{"role":"user","content":"hi"}]}"#);
+    let (mut exchange, ports, kept) = exchange(policy(), &asked);
+    exchange.attempt().unwrap();
+    exchange.head(&head(200, "text/event-stream"));
+    exchange.record_mut().unwrap().http_status = Some(200);
+    exchange.chunk(Bytes::from(chunk(r#"{"content":"Hi"}"#, "null")));
+    let error = Bytes::from("data: {\"error\":{\"message\":\"out of memory\",\"code\":\"engine\"}}\n\n");
+    assert_eq!(exchange.chunk(error.clone()), Some(error));
+    assert_eq!(exchange.end(), None);
+    drop(exchange);
+    let record = only(&kept);
+    assert_eq!(record.fault.as_ref().unwrap().kind, "stream_error");
+    assert!(
+        matches!(&upstream(&record)[0].0.status, SpanStatus::Error { kind, .. } if kind == "stream_error")
+    );
+    assert!(ports.cache.0.lock().unwrap().is_empty());
+}
+
+#[test]
 fn html_is_not_an_answer() {
     let (mut exchange, _, _) = exchange(policy(), &ask("Write a haiku"));
     exchange.attempt().unwrap();

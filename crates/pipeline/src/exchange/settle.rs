@@ -13,6 +13,10 @@ use crate::ports::{AnswerCache, CacheKey, StoredAnswer};
 use crate::stages::response_processing::Learnt;
 use crate::stages::{cache_store, upstream_request};
 
+/// `error.type` of a stream in which the backend told of an error of its own, and what the trace says of it.
+const STREAM_ERROR: &str = "stream_error";
+const STREAM_ERROR_TOLD: &str = "the backend ended its stream with an error";
+
 impl Exchange {
     /// Runs once, when the exchange is dropped.
     pub(super) fn settle(&mut self) {
@@ -61,7 +65,7 @@ impl Exchange {
         let summary = std::mem::take(&mut learnt.summary);
         answer.output_chunks = summary.output_chunks;
         answer.usage = summary.usage.map(usage);
-        let StreamSummary { id, model, finish_reasons, .. } = summary;
+        let StreamSummary { id, model, finish_reasons, error, .. } = summary;
         answer.id = id.as_deref().map(Text::from_outside);
         answer.model = model.as_deref().map(Text::from_outside);
         answer.finish_reasons = distinct(&finish_reasons);
@@ -74,8 +78,17 @@ impl Exchange {
             self.pipeline.ports.conversations.remember(key, &choice.model.name);
         }
         record.end(span, Finding::UpstreamRequest(finding));
+        let broken = error.is_some();
+        if broken {
+            record.fail(STREAM_ERROR, Text::trusted(STREAM_ERROR_TOLD));
+        }
         if let Some(span) = record.span_mut(span) {
-            if let Some(status) = status.filter(|status| *status >= 400) {
+            if broken {
+                span.status = SpanStatus::Error {
+                    kind: STREAM_ERROR.into(),
+                    description: Text::trusted(STREAM_ERROR_TOLD),
+                };
+            } else if let Some(status) = status.filter(|status| *status >= 400) {
                 let description = Text::trusted(format!("the backend answered with status {status}"));
                 span.status = SpanStatus::Error { kind: status.to_string().into(), description };
             } else if learnt.malformed {

@@ -204,4 +204,5 @@ const ERROR_TYPES: &[&str] = &[
     "total_timeout",
     "connection_reset",
     "invalid_answer",
+    "stream_error",
 ];

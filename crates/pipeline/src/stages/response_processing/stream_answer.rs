@@ -126,9 +126,10 @@ impl StreamAnswer {
         }
     }
 
-    /// Whether the backend said that the stream is complete.
+    /// Whether the backend said how the stream ends: that it is complete, or with an error of its own.
     pub(crate) fn done(&self) -> bool {
-        self.observer.summary().done || !self.observer.summary().finish_reasons.is_empty()
+        let summary = self.observer.summary();
+        summary.done || !summary.finish_reasons.is_empty() || summary.error.is_some()
     }
 }
 
