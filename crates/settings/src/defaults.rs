@@ -48,8 +48,8 @@ pub(crate) const EJECT_MS: u64 = 10_000;
 
 /// The probability under which a domain counts as not recognised.
 pub(crate) const MIN_CONFIDENCE: f64 = 0.5;
-/// The probability from which a prompt counts as a jailbreak.
-pub(crate) const JAILBREAK_THRESHOLD: f64 = 0.5;
+/// The probability from which a prompt counts as a jailbreak: where the built-in model is pinned to 1 % false positives.
+pub(crate) const JAILBREAK_THRESHOLD: f64 = 0.7;
 /// The confidence from which a PII finding counts.
 pub(crate) const PII_THRESHOLD: f64 = 0.5;
 
