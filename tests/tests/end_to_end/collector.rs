@@ -108,7 +108,6 @@ fn a_trace_goes_on_from_the_client_to_the_backend() {
     });
 }
 
-/// Every attempt of a failover is a parent of its own.
 #[test]
 fn a_caller_that_does_not_sample_is_respected_and_the_context_still_travels() {
     bounded(async {
@@ -138,5 +137,26 @@ fn a_broken_trace_context_starts_a_new_trace() {
             assert_ne!(answer.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736", "{broken}");
         }
         router.end().await;
+    });
+}
+
+/// A dead collector delays no request and no end, and the log says what was lost.
+#[test]
+fn a_collector_that_is_not_there_is_felt_by_nobody() {
+    bounded(async {
+        let small = backend::small().await;
+        let closed =
+            std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        let exporter =
+            format!("{{ type: otlp, endpoint: '{closed}', insecure: true, batch: {{ interval_ms: 20 }} }}");
+        let yaml =
+            Configuration::one_model(&small).yaml().replace("{ type: stdout, format: tree }", &exporter);
+        let router = Router::start(Configuration::exactly(yaml)).await;
+        for number in 0..5 {
+            assert_eq!(router.client().chat(&chat(&format!("Number {number}"))).await.status, 200);
+        }
+        let left = router.end().await;
+        assert!(left.0.stderr.contains("Failed to export spans"), "{}", left.0.stderr);
+        assert_eq!(span::all(&left.0.stdout).iter().filter(|span| span.parent_id.is_none()).count(), 5);
     });
 }

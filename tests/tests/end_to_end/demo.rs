@@ -1,6 +1,7 @@
 //! `semantic-router demo`: what a new user sees first.
 
-use tests::process::{Ended, run};
+use tests::client::{Client, streamed};
+use tests::process::{Ended, Process, run};
 use tests::{bounded, tree};
 
 /// The mission's spans in their order; a request goes as far as its outcome lets it.
@@ -80,6 +81,26 @@ fn the_trees_of_the_demo() {
             tree::names(&trees[0]).iter().filter_map(|name| name.strip_prefix("semantic_router.")).collect();
         assert!(ORDER.iter().all(|word| forwarded.contains(word)), "{}", trees[0]);
         insta::assert_snapshot!(tree::masked(&trees.join("\n")));
+    });
+}
+
+/// The command that the demo prints is the one that works, and its trace appears too.
+#[test]
+fn after_its_own_requests_it_is_the_users_turn() {
+    bounded(async {
+        let folder = tempfile::tempdir().expect("a folder");
+        let demo = Process::start(&["demo", "--listen", "127.0.0.1:0"], &[], folder.path());
+        let url = demo.stdout.until("the command to try", |text| {
+            let command = text.split_once("curl http://")?.1;
+            command.split_once("/v1/chat/completions")?.0.parse().ok()
+        });
+        let client = Client::of(url.await);
+        let answer = client.chat(&streamed("Why is the sky blue?")).await;
+        assert!(answer.status == 200 && answer.is_done(), "{}", answer.text());
+        demo.stdout.until("its trace", |text| tree::find(text, answer.trace_id())).await;
+        demo.signal("INT").await;
+        let ended = demo.ended().await;
+        assert_eq!((ended.code, ended.stderr.contains("panicked")), (Some(0), false), "{}", ended.stderr);
     });
 }
 

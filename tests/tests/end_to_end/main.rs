@@ -6,6 +6,7 @@
 #![cfg(unix)]
 #![expect(clippy::expect_used, reason = "what goes wrong in a test fails it")]
 
+mod admin;
 mod apis;
 mod bad_input;
 mod clients;
@@ -13,8 +14,10 @@ mod collector;
 mod commands;
 mod demo;
 mod failures;
+mod faults;
 mod metrics;
 mod outputs;
+mod policies;
 mod samples;
 mod settings;
 mod trees;

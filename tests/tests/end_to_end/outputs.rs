@@ -94,7 +94,7 @@ fn no_request_is_lost_among_many() {
             clients.spawn(async move {
                 let mut traces = Vec::new();
                 for number in 0..EACH {
-                    let prompt = format!("Repeat after me: client {one} says {number}.");
+                    let prompt = format!("How warm is cup {number} of table {one}?");
                     let body = if number % 2 == 0 { chat(&prompt) } else { streamed(&prompt) };
                     let answer = client.chat(&body).await;
                     assert!(answer.complete && answer.content().contains(&prompt), "{}", answer.text());

@@ -49,7 +49,11 @@ fn samples() -> Vec<(String, String)> {
         let text = std::fs::read_to_string(&file).expect("a sample can be read");
         let name = file.strip_prefix(repository()).unwrap_or(&file).display().to_string();
         match file.extension().and_then(|extension| extension.to_str()) {
-            Some("yaml" | "yml") => samples.push((name, text)),
+            Some("yaml" | "yml") => {
+                let within = scalars(&text).into_iter();
+                samples.extend(within.map(|(line, block)| (format!("{name}, line {line}"), block)));
+                samples.push((name, text));
+            }
             Some("md" | "mdx") => {
                 let blocks = blocks(&text).into_iter();
                 samples.extend(blocks.map(|(line, block)| (format!("{name}, line {line}"), block)));
@@ -99,6 +103,21 @@ fn blocks(page: &str) -> Vec<(usize, String)> {
                 block.push('\n');
             }
         }
+    }
+    found
+}
+
+/// Texts within a YAML (`key: |` and what is indented under it), as a ConfigMap or a compose file holds a configuration.
+fn scalars(yaml: &str) -> Vec<(usize, String)> {
+    let lines: Vec<&str> = yaml.lines().collect();
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let mut found = Vec::new();
+    for (number, opening) in lines.iter().enumerate().filter(|(_, line)| line.trim_end().ends_with(": |")) {
+        let inside = |line: &&&str| line.trim().is_empty() || depth(line) > depth(opening);
+        let block: Vec<&str> = lines[number + 1..].iter().take_while(inside).copied().collect();
+        let indent = block.iter().find(|line| !line.trim().is_empty()).map_or(0, |line| depth(line));
+        let text: Vec<&str> = block.iter().map(|line| line.get(indent..).unwrap_or_default()).collect();
+        found.push((number + 1, text.join("\n") + "\n"));
     }
     found
 }
