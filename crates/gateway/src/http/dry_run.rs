@@ -30,7 +30,7 @@ use super::receive::{self, Arrival, Received};
 use super::routes::DRY_RUN;
 
 pub(crate) async fn route(State(door): State<Arc<HttpDoor>>, request: Request<Body>) -> Response {
-    let arrival = match receive::arrive(door, request, DRY_RUN) {
+    let arrival = match receive::arrive(door, request, DRY_RUN).await {
         Ok(arrival) => arrival,
         Err(response) => return *response,
     };

@@ -41,7 +41,7 @@ pub(crate) async fn handle(
     route: &'static str,
     dialect: Dialect,
 ) -> Response {
-    let arrival = match receive::arrive(door, request, route) {
+    let arrival = match receive::arrive(door, request, route).await {
         Ok(arrival) => arrival,
         Err(response) => return *response,
     };

@@ -21,7 +21,7 @@ use super::routes::{MODEL, MODELS};
 const ROUTED: [&str; 2] = ["auto", "MoM"];
 
 pub(crate) async fn list(State(door): State<Arc<HttpDoor>>, request: Request<Body>) -> Response {
-    let arrival = match receive::arrive(door, request, MODELS) {
+    let arrival = match receive::arrive(door, request, MODELS).await {
         Ok(arrival) => arrival,
         Err(response) => return *response,
     };
@@ -30,7 +30,7 @@ pub(crate) async fn list(State(door): State<Arc<HttpDoor>>, request: Request<Bod
 }
 
 pub(crate) async fn one(State(door): State<Arc<HttpDoor>>, request: Request<Body>) -> Response {
-    let arrival = match receive::arrive(door, request, MODEL) {
+    let arrival = match receive::arrive(door, request, MODEL).await {
         Ok(arrival) => arrival,
         Err(response) => return *response,
     };

@@ -49,7 +49,7 @@ pub(crate) struct Received {
 /// Longest `x-request-id` that is taken over, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
-/// How much of a body that is too large is still read and thrown away, so that the client gets to see the answer.
+/// How many times the limit, and for how long, is read and thrown away of a body that nobody wants.
 const DISCARD_FACTOR: usize = 4;
 const DISCARD_TIME: Duration = Duration::from_secs(2);
 
@@ -58,7 +58,7 @@ const DISCARD_TIME: Duration = Duration::from_secs(2);
 /// # Errors
 ///
 /// The answer, when the router is full, the head is too large, or the caller is not known. Boxed, since it is large.
-pub(crate) fn arrive(
+pub(crate) async fn arrive(
     door: Arc<HttpDoor>,
     request: http::Request<Body>,
     route: &'static str,
@@ -69,16 +69,17 @@ pub(crate) fn arrive(
     let record = begin(&door, &pipeline, &head, route, clock);
     let entered =
         door.in_flight.enter(record.request.id.clone(), record.trace_id, route, record.clock.monotonic());
+    let limit = door.limits.body_bytes;
     let Some(ticket) = entered else {
         let message = "The router is at its limit of requests in flight. Try again in a moment.";
-        return Err(Box::new(ApiError::new(ErrorCode::OverCapacity, message).answer(record, None)));
+        return Err(refuse(ApiError::new(ErrorCode::OverCapacity, message), record, None, body, limit).await);
     };
     let checked = check_size(&door, &head.headers).and_then(|()| {
         principal::establish(&door.access.load(), &head.headers, head.extensions.get::<Peer>())
     });
     let caller = match checked {
         Ok(caller) => caller,
-        Err(error) => return Err(Box::new(error.answer(record, Some(ticket)))),
+        Err(error) => return Err(refuse(error, record, Some(ticket), body, limit).await),
     };
     ticket.principal(&caller.principal.name);
     let mut arrival = Arrival { door, pipeline, record, ticket, caller, head, body };
@@ -86,7 +87,25 @@ pub(crate) fn arrive(
     Ok(arrival)
 }
 
+/// Answers a request whose body nobody wants.
+async fn refuse(
+    error: ApiError,
+    record: ActiveRecord,
+    ticket: Option<Ticket>,
+    body: Body,
+    limit: usize,
+) -> Box<Response> {
+    discard(body, limit).await;
+    Box::new(error.answer(record, ticket))
+}
+
 impl Arrival {
+    /// Answers without looking at the body.
+    pub(crate) async fn refuse(self, error: ApiError) -> Response {
+        let limit = self.door.limits.body_bytes;
+        *refuse(error, self.record, Some(self.ticket), self.body, limit).await
+    }
+
     /// Notes who sends the request.
     fn identify(&mut self) {
         let named = |value: &Option<Arc<str>>| value.as_deref().map(Text::from_outside);
@@ -111,7 +130,7 @@ impl Arrival {
         let read = async {
             match read(body, &head.headers, limit).await {
                 Err(Unread::TooLarge(body)) => {
-                    discard(body, limit.saturating_mul(DISCARD_FACTOR)).await;
+                    discard(body, limit).await;
                     Err(Some(too_large(limit)))
                 }
                 Err(Unread::Compressed) => Err(Some(compressed())),
@@ -261,7 +280,8 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, Unread> {
 
 /// Reads on for a while without keeping anything: a connection that closes on bytes still under way is reset, and the
 /// client would never see the answer.
-async fn discard(mut body: Body, mut bytes: usize) {
+async fn discard(mut body: Body, limit: usize) {
+    let mut bytes = limit.saturating_mul(DISCARD_FACTOR);
     let reading = async {
         while let Ok(Some(data)) = next(&mut body).await {
             if data.len() > bytes {

@@ -99,19 +99,19 @@ fn with_fallback(
     allow: &'static str,
 ) -> MethodRouter<Door> {
     methods.fallback(move |State(door): State<Door>, request: Request<Body>| async move {
-        refuse(door, request, route, ApiError::method_not_allowed(allow))
+        refuse(door, request, route, ApiError::method_not_allowed(allow)).await
     })
 }
 
 async fn not_found(State(door): State<Door>, request: Request<Body>) -> Response {
     let message =
         "No API has this path; GET /openapi.json lists those there are. Check the base URL of the client.";
-    refuse(door, request, OTHER, ApiError::new(ErrorCode::NotFound, message))
+    refuse(door, request, OTHER, ApiError::new(ErrorCode::NotFound, message)).await
 }
 
-fn refuse(door: Door, request: Request<Body>, route: &'static str, error: ApiError) -> Response {
-    match receive::arrive(door, request, route) {
-        Ok(arrival) => error.answer(arrival.record, Some(arrival.ticket)),
+async fn refuse(door: Door, request: Request<Body>, route: &'static str, error: ApiError) -> Response {
+    match receive::arrive(door, request, route).await {
+        Ok(arrival) => arrival.refuse(error).await,
         Err(response) => *response,
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use gateway::access::{Access, ApiKey, KeyUse, Network};
 use http::{HeaderValue, Method, StatusCode};
 use sha2::{Digest, Sha256};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::{Router, Setup, backend, chat, policy};
 
@@ -85,5 +87,24 @@ async fn a_user_is_believed_from_trusted_peers_only() {
         assert_eq!(record.request.user_id.as_ref().map(trace::Text::as_str), expected);
         let seen = small.requests()[0].headers.get("x-user-id").cloned();
         assert_eq!(seen.is_some(), expected.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_seen_by_a_client_that_is_still_sending() {
+    let (small, large) = (backend("small", &[]).await, backend("large", &[]).await);
+    let mut setup = Setup::new(policy(small.address(), large.address()));
+    setup.access = access();
+    let router = setup.start().await;
+    // A client that reads only once it has written everything: a reset would take the answer from it.
+    let body = chat(&"word ".repeat(1_000_000)).to_string();
+    for path in ["/v1/chat/completions", "/v1/absent"] {
+        let mut socket = TcpStream::connect(router.address).await.unwrap();
+        let head = format!("POST {path} HTTP/1.1\r\nhost: r\r\ncontent-length: {}\r\n\r\n", body.len());
+        socket.write_all(head.as_bytes()).await.unwrap();
+        socket.write_all(body.as_bytes()).await.unwrap();
+        let mut start = [0; 12];
+        socket.read_exact(&mut start).await.unwrap();
+        assert_eq!(&start, b"HTTP/1.1 401");
     }
 }

@@ -155,7 +155,7 @@ async fn run(
     route: &'static str,
     work: impl AsyncFnOnce(Call) -> Result<Value, Refused>,
 ) -> Response {
-    let arrival = match receive::arrive(door, request, route) {
+    let arrival = match receive::arrive(door, request, route).await {
         Ok(arrival) => arrival,
         Err(response) => return *response,
     };
