@@ -6,6 +6,8 @@
 //! Invariant: a chore only reads. It prints every violation at once, each with its place and its remedy.
 
 mod architecture;
+#[cfg(test)]
+mod dashboards;
 mod data_sets;
 mod metadata;
 mod reference;
