@@ -48,6 +48,9 @@ pub(crate) struct AnswerStream {
 enum State {
     Reading,
     Ended,
+    /// To be aborted, once the connection has had a turn to send what it was given: the error drops what it still holds,
+    /// the head with the trace's id among it.
+    Aborting,
     Aborted,
 }
 
@@ -155,6 +158,11 @@ impl Body for AnswerStream {
         loop {
             match this.state {
                 State::Ended => return Poll::Ready(None),
+                State::Aborting => {
+                    this.state = State::Aborted;
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 State::Aborted => return Poll::Ready(Some(Err(BrokenOff))),
                 State::Reading => {}
             }
@@ -167,7 +175,7 @@ impl Body for AnswerStream {
                         Some(frame)
                     }
                     Lost::Abort | Lost::Retry | Lost::Refuse(_) => {
-                        this.state = State::Aborted;
+                        this.state = State::Aborting;
                         None
                     }
                 },
