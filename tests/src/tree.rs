@@ -52,7 +52,22 @@ static MASKS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 /// A tree without times, ids, ports, categories and probabilities.
 #[must_use]
 pub fn masked(tree: &str) -> String {
-    MASKS.iter().fold(tree.to_owned(), |text, (pattern, mask)| pattern.replace_all(&text, *mask).into_owned())
+    let tree = without_stalls(tree);
+    MASKS.iter().fold(tree, |text, (pattern, mask)| pattern.replace_all(&text, *mask).into_owned())
+}
+
+/// Without the leaves that say how long a client made the backend wait: a loaded machine makes any client slow. Each is
+/// the last of its span, so that the leaf before it becomes the last.
+fn without_stalls(tree: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in tree.lines() {
+        if !line.contains("─ stalled by the client for ") {
+            lines.push(line.to_owned());
+        } else if let Some(last) = lines.last_mut().filter(|_| line.contains("└─ ")) {
+            *last = last.replacen("├─ ", "└─ ", 1);
+        }
+    }
+    lines.join("\n") + "\n"
 }
 
 #[cfg(test)]
@@ -65,6 +80,12 @@ mod tests {
         ├─ semantic_router.classification [45µs]\n\
         │  └─ category: math, confidence: 0.95, next: computer science 0.03\n\
         └─ semantic_router.cache.lookup [1.2ms]\n   └─ cache.hit: true, age: 0.1s\n\nmore\n";
+
+    #[test]
+    fn a_slow_client_is_no_part_of_a_tree() {
+        let stalled = "│  ├─ status: 200\n│  └─ stalled by the client for 7ms\n";
+        assert_eq!(masked(stalled), "│  └─ status: 200\n");
+    }
 
     #[test]
     fn a_tree_is_found_and_masked() {

@@ -1,6 +1,7 @@
 //! The admin API of a running router.
 
 use serde_json::{Value, json};
+use simulator::Simulator;
 use tests::client::{Answer, Client, chat, post, streamed};
 use tests::configuration::Configuration;
 use tests::router::Router;
@@ -9,15 +10,13 @@ use tests::{backend, bounded};
 const TOKEN: &str = "admin-token-of-the-tests";
 
 /// A router whose admin door is open, with a backend that never ends an answer when asked so.
-async fn started() -> (Router, Client) {
+async fn started() -> (Router, Client, Simulator) {
     let backend = backend::faulty("small", &["never-ends@prompt=endless"]).await;
     let door = format!("admin: {{ address: '127.0.0.1:0', token: {TOKEN} }}");
     let yaml = Configuration::one_model(&backend).yaml().replace("admin: off", &door);
     let router = Router::start(Configuration::exactly(yaml)).await;
-    // The simulator stops when its handle goes; the router outlives this function.
-    std::mem::forget(backend);
     let admin = router.door("admin").await;
-    (router, admin)
+    (router, admin, backend)
 }
 
 /// A change through the admin API, as the door wants changes: by its address, with the token and the custom header.
@@ -35,7 +34,7 @@ async fn get(admin: Client, path: &str) -> Answer {
 #[test]
 fn what_is_in_flight_is_listed() {
     bounded(async {
-        let (router, admin) = started().await;
+        let (router, admin, _backend) = started().await;
         assert_eq!(get(admin, "/admin/v1/in-flight").await.json()["count"], 0);
         let request = post("/v1/chat/completions", &[], streamed("endless").to_string().as_bytes());
         let mut stream = router.client().open(&request).await;
@@ -54,7 +53,7 @@ fn what_is_in_flight_is_listed() {
 #[test]
 fn sampling_changes_while_it_runs() {
     bounded(async {
-        let (router, admin) = started().await;
+        let (router, admin, _backend) = started().await;
         let seen = router.client().chat(&chat("One")).await;
         let changed = change(admin, "PATCH", "/admin/v1/sampling", json!({ "type": "always_off" })).await;
         assert_eq!(changed.status, 200, "{}", changed.text());
@@ -68,7 +67,7 @@ fn sampling_changes_while_it_runs() {
 #[test]
 fn the_cache_is_emptied_and_the_file_read_again() {
     bounded(async {
-        let (router, admin) = started().await;
+        let (router, admin, _backend) = started().await;
         for hit in [None, Some("true")] {
             assert_eq!(router.client().chat(&chat("One")).await.header("x-vsr-cache-hit"), hit);
         }
@@ -88,7 +87,7 @@ fn the_cache_is_emptied_and_the_file_read_again() {
 #[test]
 fn strangers_change_nothing() {
     bounded(async {
-        let (router, admin) = started().await;
+        let (router, admin, _backend) = started().await;
         let off = json!({ "type": "always_off" }).to_string();
         let plain = String::from_utf8(post("/admin/v1/sampling", &[], off.as_bytes())).expect("text");
         let plain = plain.replacen("POST", "PATCH", 1);

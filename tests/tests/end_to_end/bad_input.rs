@@ -11,8 +11,10 @@ use tests::{backend, bounded};
 const CHAT: &str = "/v1/chat/completions";
 
 /// Bounds small enough to be reached.
-const TIGHT: &str =
-    "access: { limits: { body_bytes: 65536, header_bytes: 2048, read_timeout_ms: 300, messages: 100 } }";
+const TIGHT: &str = "access: { limits: { body_bytes: 65536, header_bytes: 2048, messages: 100 } }";
+
+/// A timeout short enough to be waited for.
+const IMPATIENT: &str = "access: { limits: { read_timeout_ms: 300 } }";
 
 fn body(json: &str) -> Vec<u8> {
     post(CHAT, &[], json.as_bytes())
@@ -137,7 +139,7 @@ fn head_on_a_post_route_has_no_body() {
 fn a_client_that_sends_its_body_too_slowly() {
     bounded(async {
         let small = backend::small().await;
-        let router = Router::start(Configuration::one_model(&small).and(TIGHT)).await;
+        let router = Router::start(Configuration::one_model(&small).and(IMPATIENT)).await;
         let whole = body(&chat("Hi").to_string());
         let answer = router.client().send(&whole[..whole.len() - 5]).await;
         assert_told("half a body", &answer, 408, "request_timeout");

@@ -9,14 +9,18 @@ use tests::configuration::{Configuration, model};
 use tests::router::{Left, Router};
 use tests::span::Span;
 
-/// Timeouts short enough to wait for, and one attempt only.
-const IMPATIENT: &str =
-    "upstream: { timeouts: { connect_ms: 2000, first_token_ms: 400, idle_ms: 400, total_ms: 5000 } }";
+/// Timeouts short enough to be waited for.
+const IMPATIENT: &str = "upstream: { timeouts: { first_token_ms: 400, idle_ms: 400 } }";
 
 /// One model on a backend with these faults; the answer, and what the router left.
 async fn struck(faults: &[&str], body: &Value) -> (Answer, Left) {
+    struck_with("", faults, body).await
+}
+
+/// The same with further settings.
+async fn struck_with(settings: &str, faults: &[&str], body: &Value) -> (Answer, Left) {
     let backend = faulty("small", faults).await;
-    let router = Router::start(Configuration::one_model(&backend).and(IMPATIENT)).await;
+    let router = Router::start(Configuration::one_model(&backend).and(settings)).await;
     let answer = router.client().chat(body).await;
     (answer, router.end().await)
 }
@@ -87,7 +91,7 @@ fn statuses(spans: &[Span]) -> Vec<&Value> {
 fn no_backend_is_there() {
     bounded(async {
         let gone = backend::small().await;
-        let configuration = Configuration::one_model(&gone).and(IMPATIENT);
+        let configuration = Configuration::one_model(&gone);
         gone.shutdown().await;
         let router = Router::start(configuration).await;
         let answer = router.client().chat(&chat("Hello")).await;
@@ -123,7 +127,7 @@ fn a_stream_that_is_cut() {
 #[test]
 fn a_stream_that_stalls() {
     bounded(async {
-        let (answer, left) = struck(&["stall-after=3"], &streamed("Hello")).await;
+        let (answer, left) = struck_with(IMPATIENT, &["stall-after=3"], &streamed("Hello")).await;
         assert_broken(&answer, "upstream_timeout");
         insta::assert_snapshot!(left.tree(answer.trace_id()));
     });
@@ -160,7 +164,7 @@ fn a_backend_that_resets() {
 #[test]
 fn a_backend_that_never_answers() {
     bounded(async {
-        let (answer, left) = struck(&["stall-before-head"], &chat("Hello")).await;
+        let (answer, left) = struck_with(IMPATIENT, &["stall-before-head"], &chat("Hello")).await;
         assert_eq!(answer.error(), (504, "upstream_timeout".to_owned()));
         insta::assert_snapshot!(left.tree(answer.trace_id()));
     });

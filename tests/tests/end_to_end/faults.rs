@@ -71,20 +71,24 @@ fn every_fault_ends_the_request_in_time_and_truthfully() {
         // Pieces of 64 bytes: a JSON answer must have several.
         let backend =
             backend::scripted(Script { output_tokens: Some(40), ..backend::script("small", &[]) }).await;
-        let patience = "upstream: { timeouts: { first_token_ms: 500, idle_ms: 500, total_ms: 1500 }, \
+        let patience = "upstream: { timeouts: { first_token_ms: 1500, idle_ms: 1500, total_ms: 5000 }, \
                         ejection: { after_failures: 1000 } }\ncache: { enabled: false }";
         let mut router = Router::start(Configuration::one_model(&backend).and(patience)).await;
-        let mut wrong = Vec::new();
-        let mut traces = Vec::new();
+        let client = router.client();
+        let mut asking = tokio::task::JoinSet::new();
         for (fault, json, stream) in FAULTS {
             for (body, expected) in [(chat("Hello"), json), (streamed("Hello"), stream)] {
                 let header = format!("x-simulate-fault: {fault}");
-                let answer = router.client().chat_with(&[&header], &body).await;
-                if seen(&answer) != expected {
-                    wrong.push(format!("{fault}, {expected:?} expected, {:?} seen", seen(&answer)));
-                }
-                traces.push((fault, expected, answer.trace_id().to_owned()));
+                asking.spawn(async move { (fault, expected, client.chat_with(&[&header], &body).await) });
             }
+        }
+        let mut wrong = Vec::new();
+        let mut traces = Vec::new();
+        for (fault, expected, answer) in asking.join_all().await {
+            if seen(&answer) != expected {
+                wrong.push(format!("{fault}, {expected:?} expected, {:?} seen", seen(&answer)));
+            }
+            traces.push((fault, expected, answer.trace_id().to_owned()));
         }
         assert!(router.process.is_running());
         let after = router.client().chat(&chat("Hello")).await;
