@@ -10,6 +10,8 @@ mod architecture;
 mod dashboards;
 mod data_sets;
 mod metadata;
+#[cfg(test)]
+mod mission;
 mod reference;
 mod text;
 
