@@ -12,14 +12,31 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 /// Who may call, and whose identity headers count.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Access {
     /// The known keys.
     pub keys: Vec<ApiKey>,
     /// Whether a caller needs one.
     pub key_use: KeyUse,
-    /// Peers whose `x-user-id` and `x-session-id` count; empty means nobody's.
+    /// Peers whose identity headers count; empty means nobody's.
     pub trusted_peers: Vec<Network>,
+    /// The header that names the user, in lower case.
+    pub user_header: Arc<str>,
+    /// The header that names the session, in lower case.
+    pub session_header: Arc<str>,
+}
+
+impl Default for Access {
+    /// No keys, nobody trusted, and the usual names of headers.
+    fn default() -> Self {
+        Access {
+            keys: Vec::new(),
+            key_use: KeyUse::default(),
+            trusted_peers: Vec::new(),
+            user_header: Arc::from("x-user-id"),
+            session_header: Arc::from("x-session-id"),
+        }
+    }
 }
 
 /// Whether a caller needs a key.
@@ -86,9 +103,9 @@ impl Network {
 pub struct Claim<'a> {
     /// Value of `authorization`.
     pub authorization: Option<&'a str>,
-    /// Value of `x-user-id`.
+    /// Value of the header that names the user.
     pub user: Option<&'a str>,
-    /// Value of `x-session-id`.
+    /// Value of the header that names the session.
     pub session: Option<&'a str>,
     /// The address that the connection comes from; `None` where a door cannot know it.
     pub peer: Option<IpAddr>,
@@ -196,7 +213,7 @@ mod tests {
             sha256: Sha256::digest(b"secret").into(),
             allowed_models: Some(Arc::from([Arc::from("small")])),
         };
-        Access { keys: vec![key], key_use, trusted_peers: Network::loopback() }
+        Access { keys: vec![key], key_use, trusted_peers: Network::loopback(), ..Access::default() }
     }
 
     fn claim<'a>(authorization: Option<&'a str>, peer: &str) -> Claim<'a> {

@@ -1,11 +1,13 @@
 //! How a request's trace begins: the caller's context, and whether the trace is sampled. The same on every door.
 
-use trace::propagation::TraceContext;
-use trace::sampling::{Sampler, UnsampledParent};
-use trace::{Clock, Link, Record, RequestFacts};
+use std::sync::Arc;
+
+use trace::propagation::{Propagators, TraceContext};
+use trace::sampling::{KeepRules, Sampler, UnsampledParent};
+use trace::{Clock, Link, Record, RequestFacts, Text};
 
 /// How traces begin. Changed at run time as a whole.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TracingPolicy {
     /// The head sampler.
     pub sampler: Sampler,
@@ -13,6 +15,23 @@ pub struct TracingPolicy {
     pub unsampled_parent: UnsampledParent,
     /// What becomes of the caller's context.
     pub trust_incoming: TrustIncoming,
+    /// Formats in which trace context is read and sent on.
+    pub propagators: Propagators,
+    /// What is kept although the head drops it; `None` for nothing.
+    pub keep: Option<Arc<KeepRules>>,
+    /// Attributes of the operator's own.
+    pub attributes: Arc<CustomAttributes>,
+}
+
+/// Attributes of the operator's own on every root span, as pairs of attribute name and source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CustomAttributes {
+    /// From headers; header names in lower case.
+    pub headers: Vec<(Arc<str>, Arc<str>)>,
+    /// From the request's `metadata`.
+    pub metadata: Vec<(Arc<str>, Arc<str>)>,
+    /// Always the same.
+    pub constants: Vec<(Arc<str>, Text)>,
 }
 
 /// What becomes of the caller's context.
@@ -33,6 +52,9 @@ impl Default for TracingPolicy {
             sampler: Sampler::AlwaysOn,
             unsampled_parent: UnsampledParent::default(),
             trust_incoming: TrustIncoming::default(),
+            propagators: Propagators::default(),
+            keep: None,
+            attributes: Arc::default(),
         }
     }
 }

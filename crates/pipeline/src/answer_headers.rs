@@ -19,7 +19,7 @@ pub fn answer_headers(record: &Record) -> Vec<(&'static str, String)> {
                 headers.push(("x-vsr-selected-category", finding.category.to_string()));
             }
             Finding::RoutingDecision(finding) => {
-                if let Some(model) = &finding.selected_model {
+                if let Some(model) = record.answering_model.as_ref().or(finding.selected_model.as_ref()) {
                     headers.push(("x-vsr-selected-model", model.to_string()));
                     let reasoning = if finding.reasoning.enabled { "on" } else { "off" };
                     headers.push(("x-vsr-selected-reasoning", reasoning.to_owned()));

@@ -14,6 +14,7 @@ use crate::policy::{Block, CacheScope, Policy};
 use crate::ports::{PiiEntity, Ports};
 use crate::request::Request;
 use crate::signals::{self, Findings, Needs};
+use crate::stages::cache_lookup::Lookup;
 use crate::stages::routing_decision::{Intent, Ranking};
 use crate::stages::{cache_lookup, classification, jailbreak_detection, pii_detection, routing_decision};
 
@@ -76,13 +77,14 @@ impl Pipeline {
             record.trace_id.randomness(),
         )?;
         let verdict = self.verdict(request, &findings, &matched, &intent)?;
-        let store = self.store_plan(request, &findings, &intent, &verdict);
-        if let Some(plan) = &store {
-            let scope = self.policy.cache.scope.as_str();
-            let on_failure = self.policy.guards.on_failure.cache_lookup;
-            let hit = cache_lookup::run(&plan.key, scope, &self.ports.cache, on_failure, record).await?;
-            if let (Some(hit), Known::Answers) = (hit, known) {
-                return Ok(Outcome::Answer(hit));
+        let mut store = None;
+        if self.may_be_shared(&findings, &verdict) {
+            let lookup = cache_lookup::run(&self.policy, &intent, request, &self.ports.cache, record).await?;
+            if let Some(Lookup { plan, hit }) = lookup {
+                store = Some(plan);
+                if let (Some(hit), Known::Answers) = (hit, known) {
+                    return Ok(Outcome::Answer(hit));
+                }
             }
         }
         let plan = self.route(request, intent, verdict, store, record)?;
@@ -164,20 +166,12 @@ impl Pipeline {
         Ok(verdict)
     }
 
-    fn store_plan(
-        &self,
-        request: &Request,
-        findings: &Findings,
-        intent: &Intent<'_>,
-        verdict: &Verdict,
-    ) -> Option<StorePlan> {
-        // An answer with placeholders is good for one caller only, and personal data is never shared by all.
+    /// Whether an answer may be given to others, within the cache's scope: one with placeholders is good for one caller
+    /// only, and personal data is never shared by all.
+    fn may_be_shared(&self, findings: &Findings, verdict: &Verdict) -> bool {
         let personal = findings.pii.as_ref().is_some_and(|pii| pii.count() > 0);
-        let shared = self.policy.cache.scope == CacheScope::Global;
-        if !verdict.masks.is_empty() || (personal && shared) || verdict.ranking.candidates.is_empty() {
-            return None;
-        }
-        cache_lookup::plan(&self.policy.cache, intent, request)
+        let shared_by_all = self.policy.cache.scope == CacheScope::Global;
+        verdict.masks.is_empty() && !(personal && shared_by_all) && !verdict.ranking.candidates.is_empty()
     }
 
     /// Records the choice and makes the plan.

@@ -160,6 +160,8 @@ pub struct Record {
     pub client_wait_ns: u64,
     /// Status that the client got, or would have got.
     pub http_status: Option<u16>,
+    /// The model of the latest attempt: the chosen one, or after a failover the one that stood by.
+    pub answering_model: Option<Arc<str>>,
     /// Code of a refusal or a client's mistake (`jailbreak_detected`, `invalid_json`): an outcome, not a fault.
     pub refusal: Option<&'static str>,
     /// A fault of ours or of the backend's.
@@ -194,6 +196,7 @@ impl Record {
             read_ns: 0,
             client_wait_ns: 0,
             http_status: None,
+            answering_model: None,
             refusal: None,
             fault: None,
             events: Vec::new(),

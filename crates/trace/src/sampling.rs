@@ -4,14 +4,18 @@
 //! decision is the flag that travels on; [`KeepRules`] then keep what the head dropped.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::finding::{Finding, SecurityAction};
 use crate::propagation::{TraceContext, TraceFlags};
 use crate::{Record, Span, Stage, TraceId};
 
+mod adaptive;
+
+pub use adaptive::AdaptiveRate;
+
 /// A head sampler.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Sampler {
     /// Every trace.
     AlwaysOn,
@@ -22,6 +26,8 @@ pub enum Sampler {
         /// 0 to 1.
         rate: f64,
     },
+    /// A share that follows the traffic, so that about as many traces per second are sampled as are wanted.
+    Adaptive(Arc<AdaptiveRate>),
 }
 
 /// What an unsampled caller's flag means.
@@ -62,6 +68,9 @@ impl Sampler {
             (Sampler::AlwaysOn, _) => SamplingVerdict { sampled: true, reason: "always_on" },
             (Sampler::Probabilistic { rate }, _) => {
                 SamplingVerdict { sampled: within(trace_id, *rate), reason: "probabilistic" }
+            }
+            (Sampler::Adaptive(rate), _) => {
+                SamplingVerdict { sampled: within(trace_id, rate.count(Instant::now())), reason: "adaptive" }
             }
         }
     }

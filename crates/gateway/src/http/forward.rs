@@ -30,6 +30,7 @@ use super::headers::{self, ContentLength};
 use super::receive::{self, Received};
 use crate::access::Caller;
 use crate::in_flight::{Phase, Ticket};
+use crate::tracing_policy::CustomAttributes;
 
 /// Bodies above this size are parsed on a thread of their own, in bytes: parsing one takes milliseconds.
 const PARSE_INLINE_BYTES: usize = 1 << 20;
@@ -61,6 +62,7 @@ async fn decide(received: Received, dialect: Dialect) -> Response {
         Err(error) => return error.answer(record, Some(ticket)),
     };
     note_request(&parsed, &mut record);
+    note_metadata(&door.tracing.load().attributes, &parsed, &mut record);
     let request = Request {
         parsed,
         principal: caller.principal.clone(),
@@ -129,6 +131,19 @@ pub(crate) fn note_request(parsed: &ParsedRequest, record: &mut Record) {
     record.request.stream = parsed.stream();
 }
 
+/// The operator's own attributes that the request's `metadata` tells.
+fn note_metadata(attributes: &CustomAttributes, parsed: &ParsedRequest, record: &mut Record) {
+    if attributes.metadata.is_empty() {
+        return;
+    }
+    let metadata = parsed.metadata();
+    for (key, name) in &attributes.metadata {
+        if let Some((_, value)) = metadata.iter().find(|(known, _)| **known == **name) {
+            record.request.custom.push((Arc::clone(key), Text::from_outside(value)));
+        }
+    }
+}
+
 /// A refusal as an error, or as a completion where the decision says so. Embeddings have no text to say it in.
 fn refuse(request: &Request, refusal: Refusal, record: ActiveRecord, ticket: Ticket) -> Response {
     if refusal.answer == BlockAnswer::Error || request.parsed.dialect() == Dialect::Embeddings {
@@ -191,7 +206,8 @@ impl Forwarding {
 
     /// Sends one attempt; `None` when its answer sends the request elsewhere.
     async fn send(&mut self, attempt: Attempt) -> Result<Option<Answered>, UpstreamFault> {
-        let headers = headers::to_backend(&self.client, &self.caller, &attempt);
+        let propagators = self.exchange.record().map(|record| record.propagators).unwrap_or_default();
+        let headers = headers::to_backend(&self.client, &self.caller, &attempt, propagators);
         let deadline = self.started + attempt.endpoint.timeouts.total;
         let Attempt { endpoint, path, body, .. } = attempt;
         let mut answer = self.door.client.send(Call { endpoint, path, headers, body, deadline }).await?;

@@ -61,7 +61,12 @@ const ANSWER_ONLY_OURS: [&str; 6] = [
 const OUR_PREFIXES: [&str; 2] = ["x-vsr-", "x-b3-"];
 
 /// Headers of the call to a backend.
-pub(crate) fn to_backend(client: &HeaderMap, caller: &Caller, attempt: &Attempt) -> HeaderMap {
+pub(crate) fn to_backend(
+    client: &HeaderMap,
+    caller: &Caller,
+    attempt: &Attempt,
+    propagators: Propagators,
+) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(client.len() + 8);
     let credentials = attempt.caller_credentials == CallerCredentials::Forward;
     let listed = connection_listed(client);
@@ -80,7 +85,7 @@ pub(crate) fn to_backend(client: &HeaderMap, caller: &Caller, attempt: &Attempt)
     // Answers are read in passing, which a compressed one would not allow.
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-    if let Some(baggage) = attempt.endpoint.internal.then(|| baggage(client)).flatten() {
+    if let Some(baggage) = attempt.endpoint.internal.then(|| baggage(client, propagators)).flatten() {
         headers.insert(HeaderName::from_static("baggage"), baggage);
     }
     add_ours(&mut headers, attempt);
@@ -88,9 +93,9 @@ pub(crate) fn to_backend(client: &HeaderMap, caller: &Caller, attempt: &Attempt)
 }
 
 /// The caller's baggage, where it is valid and within bounds; only our own endpoints see it.
-fn baggage(client: &HeaderMap) -> Option<HeaderValue> {
+fn baggage(client: &HeaderMap, propagators: Propagators) -> Option<HeaderValue> {
     let values = |name: &str| client.get_all(name).into_iter().map(HeaderValue::as_bytes).collect();
-    HeaderValue::try_from(Propagators::default().baggage(&values)?).ok()
+    HeaderValue::try_from(propagators.baggage(&values)?).ok()
 }
 
 /// Headers of a backend's answer that go to the client.
@@ -262,6 +267,7 @@ mod tests {
             &client(),
             &caller(PeerTrust::Untrusted, AuthorizationUse::Backend),
             &attempt(Credentials::None, false),
+            Propagators::default(),
         );
         let expected = [
             "accept-encoding",
@@ -284,15 +290,30 @@ mod tests {
     #[test]
     fn credentials_go_on_only_where_the_attempt_says_so() {
         let backend_key = caller(PeerTrust::Trusted, AuthorizationUse::Backend);
-        let passed = to_backend(&client(), &backend_key, &attempt(Credentials::Passthrough, true));
+        let passed = to_backend(
+            &client(),
+            &backend_key,
+            &attempt(Credentials::Passthrough, true),
+            Propagators::default(),
+        );
         assert_eq!(passed["authorization"], "Bearer theirs");
         assert_eq!(passed["x-api-key"], "theirs");
         assert_eq!(passed["baggage"], "a=1");
         assert_eq!(passed["x-user-id"], "ann");
         let router_key = caller(PeerTrust::Trusted, AuthorizationUse::Router);
-        let withheld = to_backend(&client(), &router_key, &attempt(Credentials::Passthrough, false));
+        let withheld = to_backend(
+            &client(),
+            &router_key,
+            &attempt(Credentials::Passthrough, false),
+            Propagators::default(),
+        );
         assert!(!withheld.contains_key("authorization"));
-        let keyed = to_backend(&client(), &backend_key, &attempt(Credentials::Key(Secret::new("k")), false));
+        let keyed = to_backend(
+            &client(),
+            &backend_key,
+            &attempt(Credentials::Key(Secret::new("k")), false),
+            Propagators::default(),
+        );
         assert_eq!(keyed["authorization"], "Bearer k");
         assert!(!keyed.contains_key("x-api-key") && keyed["authorization"].is_sensitive());
     }

@@ -58,7 +58,9 @@ fn probe(
     status: StatusCode,
     body: &Value,
 ) -> Response {
-    let sampled = receive::incoming_context(request.headers()).is_some_and(|context| context.flags.sampled());
+    let propagators = door.tracing.load().propagators;
+    let incoming = receive::incoming_context(propagators, request.headers());
+    let sampled = incoming.is_some_and(|context| context.flags.sampled());
     if sampled {
         return public(door, request, route, status, body);
     }

@@ -21,8 +21,8 @@ pub(crate) fn establish(
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let claim = Claim {
         authorization: text(header::AUTHORIZATION.as_str()),
-        user: text("x-user-id"),
-        session: text("x-session-id"),
+        user: text(&access.user_header),
+        session: text(&access.session_header),
         peer: peer.map(|peer| peer.0.ip()),
     };
     access.establish(claim).map_err(|_| {

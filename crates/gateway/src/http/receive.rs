@@ -13,7 +13,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use pipeline::Pipeline;
-use trace::propagation::TraceContext;
+use trace::propagation::{Propagators, TraceContext};
 use trace::{ActiveRecord, Clock, Door, RequestFacts, Text, TraceId};
 
 use super::HttpDoor;
@@ -23,6 +23,7 @@ use super::principal;
 use crate::access::Caller;
 use crate::connection::Peer;
 use crate::in_flight::{Phase, Ticket};
+use crate::tracing_policy::CustomAttributes;
 
 /// A request whose head was accepted.
 pub(crate) struct Arrival {
@@ -188,14 +189,26 @@ pub(crate) fn begin(
     let mut facts =
         RequestFacts::new(request_id(&head.headers), Door::Http, method(&head.method), path, route);
     facts.config_version = Arc::clone(&pipeline.policy.version);
-    let record = door.tracing.load().begin(clock, incoming_context(&head.headers), facts);
-    ActiveRecord::new(record, Arc::clone(&door.sink))
+    let tracing = door.tracing.load();
+    facts.custom = custom_of_head(&tracing.attributes, &head.headers);
+    let incoming = incoming_context(tracing.propagators, &head.headers);
+    ActiveRecord::new(tracing.begin(clock, incoming, facts), Arc::clone(&door.sink))
 }
 
-/// The caller's trace context.
-pub(crate) fn incoming_context(headers: &HeaderMap) -> Option<TraceContext> {
-    let values = |name: &str| headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes);
-    TraceContext::extract(values("traceparent"), values("tracestate"))
+/// The caller's trace context, in any of the formats in use.
+pub(crate) fn incoming_context(propagators: Propagators, headers: &HeaderMap) -> Option<TraceContext> {
+    let values = |name: &str| headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes).collect();
+    propagators.extract(&values)
+}
+
+/// The operator's own attributes, as far as the head tells them.
+fn custom_of_head(attributes: &CustomAttributes, headers: &HeaderMap) -> Vec<(Arc<str>, Text)> {
+    let constants = attributes.constants.iter().cloned();
+    let mapped = attributes.headers.iter().filter_map(|(key, name)| {
+        let value = headers.get(&**name)?.to_str().ok()?;
+        Some((Arc::clone(key), Text::from_outside(value)))
+    });
+    constants.chain(mapped).collect()
 }
 
 /// The client's id where it is short and printable, else a new one.

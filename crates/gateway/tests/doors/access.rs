@@ -20,6 +20,7 @@ fn access() -> Access {
         keys: vec![key("team", "sk-team-key", None), key("intern", "sk-intern-key", Some(&["small"]))],
         key_use: KeyUse::Required,
         trusted_peers: Vec::new(),
+        ..Access::default()
     }
 }
 

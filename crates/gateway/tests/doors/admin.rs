@@ -101,7 +101,7 @@ async fn reading_is_free_on_loopback() {
         ("in-flight", json!({"count": 0, "requests": []})),
         ("cache", json!({"backend": "embedded", "entries": 7})),
         ("config", json!({"version": "test"})),
-        ("sampling", json!({"type": "always_on", "rate": null, "parent_not_sampled": "respect"})),
+        ("sampling", json!({"type": "always_on", "parent_not_sampled": "respect", "keep": null})),
     ];
     for (path, expected) in cases {
         assert_eq!(admin.call(Method::GET, path, &[], "").await.json(), expected);

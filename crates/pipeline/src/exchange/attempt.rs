@@ -88,6 +88,7 @@ impl Exchange {
                 return Err(Refusal::new(ErrorCode::Internal, message));
             }
         };
+        record.answering_model = Some(Arc::clone(&choice.name));
         let span = record.begin(Stage::UpstreamRequest);
         let context = record.send_under(span);
         let mut headers = vec![

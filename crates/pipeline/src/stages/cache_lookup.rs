@@ -8,56 +8,62 @@ use trace::finding::{CacheLookup, Finding};
 use trace::{Link, Record, Stage};
 
 use crate::outcome::{Refusal, StorePlan};
-use crate::policy::{CacheOverride, CachePolicy, CacheScope, FailurePolicy};
+use crate::policy::{CacheOverride, CachePolicy, CacheScope, Policy};
 use crate::ports::{AnswerCache, CacheHit, CacheKey};
 use crate::request::Request;
 use crate::stages::failed;
 use crate::stages::routing_decision::Intent;
 
-/// Looks up, and records.
+/// What a lookup came to.
+pub(crate) struct Lookup {
+    /// Where and how long the answer may be remembered.
+    pub(crate) plan: StorePlan,
+    /// The answer, if it is known.
+    pub(crate) hit: Option<CacheHit>,
+}
+
+/// Looks up, and records; `None` where the answer to such a request is not remembered.
 pub(crate) async fn run(
-    key: &CacheKey,
-    scope: &'static str,
+    policy: &Policy,
+    intent: &Intent<'_>,
+    request: &Request,
     cache: &Arc<dyn AnswerCache>,
-    policy: FailurePolicy,
     record: &mut Record,
-) -> Result<Option<CacheHit>, Refusal> {
+) -> Result<Option<Lookup>, Refusal> {
+    let Some(ttl) = time_to_live(&policy.cache, intent, request) else { return Ok(None) };
     let index = record.begin(Stage::CacheLookup);
-    let found = cache.lookup(key).await;
-    let hit = match found {
+    let key = key(&policy.cache, intent, request);
+    let plan = StorePlan { key, ttl, max_entry_bytes: policy.cache.max_entry_bytes };
+    let hit = match cache.lookup(&key).await {
         Ok(hit) => hit,
         Err(failure) => {
             record.end(index, Finding::Pending);
-            return failed(record, index, failure, policy).map(|()| None);
+            failed(record, index, failure, policy.guards.on_failure.cache_lookup)?;
+            return Ok(Some(Lookup { plan, hit: None }));
         }
     };
     let finding = CacheLookup {
         hit: hit.is_some(),
         similarity: hit.as_ref().map(|hit| hit.similarity),
         backend: cache.backend(),
-        scope,
+        scope: policy.cache.scope.as_str(),
         age_ms: hit.as_ref().map(|hit| hit.age.as_secs_f64() * 1e3),
     };
     record.end(index, Finding::CacheLookup(finding));
     if let (Some(hit), Some(span)) = (&hit, record.span_mut(index)) {
         span.links.push(Link { context: hit.answer.origin.clone() });
     }
-    Ok(hit)
+    Ok(Some(Lookup { plan, hit }))
 }
 
-/// Where and how long the answer may be remembered; `None` if it may not.
-pub(crate) fn plan(policy: &CachePolicy, intent: &Intent<'_>, request: &Request) -> Option<StorePlan> {
+/// How long the answer may be remembered; `None` if it may not.
+fn time_to_live(policy: &CachePolicy, intent: &Intent<'_>, request: &Request) -> Option<Duration> {
     let default = CacheOverride::default();
     let over = intent.route.map_or(&default, |route| &route.cache);
     if !over.enabled.unwrap_or(policy.enabled) || !cacheable(policy, request) {
         return None;
     }
-    let ttl = over.ttl.unwrap_or(policy.ttl);
-    (ttl > Duration::ZERO).then(|| StorePlan {
-        key: key(policy, intent, request),
-        ttl,
-        max_entry_bytes: policy.max_entry_bytes,
-    })
+    Some(over.ttl.unwrap_or(policy.ttl)).filter(|ttl| *ttl > Duration::ZERO)
 }
 
 /// Whether an answer to this request is good for another one.

@@ -90,7 +90,7 @@ fn log_start(loaded: &Loaded) {
     for Origin { setting, winner } in &loaded.origins {
         match winner {
             Winner::Variable(name) => {
-                tracing::info!(setting, variable = name, "setting decided by the environment")
+                tracing::info!(setting, variable = name, "setting decided by the environment");
             }
             Winner::File | Winner::Default => tracing::debug!(setting, from = %winner, "setting decided"),
         }

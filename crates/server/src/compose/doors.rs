@@ -44,6 +44,8 @@ pub(crate) fn access(settings: &Settings) -> Access {
             .iter()
             .map(|network| Network { address: network.address, prefix: network.prefix })
             .collect(),
+        user_header: Arc::from(settings.observability.tracing.attributes.user_id_header.as_str()),
+        session_header: Arc::from(settings.observability.tracing.attributes.session_id_header.as_str()),
     }
 }
 

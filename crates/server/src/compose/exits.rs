@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gateway::tracing_policy::{TracingPolicy, TrustIncoming};
+use gateway::tracing_policy::{CustomAttributes, TracingPolicy, TrustIncoming};
 use pipeline::policy::Policy;
 use settings::Settings;
 use settings::check::observability as setting;
@@ -11,7 +11,9 @@ use telemetry::metrics::{LegacyNames, Metrics, Names};
 use telemetry::otlp;
 use telemetry::stdout::Style;
 use telemetry::{AccessLines, Batch, Exits, Exporter, Resource, StdoutFormat};
-use trace::sampling::{Sampler, UnsampledParent};
+use trace::Text;
+use trace::propagation::{Propagator, Propagators};
+use trace::sampling::{AdaptiveRate, KeepRules, Sampler, UnsampledParent};
 use trace::semconv::Vocabularies;
 
 /// The environment variable that overrides the log level, as programs in Rust know it.
@@ -80,8 +82,7 @@ pub(crate) fn tracing_policy(settings: &Settings) -> TracingPolicy {
         setting::Head::AlwaysOn => Sampler::AlwaysOn,
         setting::Head::AlwaysOff => Sampler::AlwaysOff,
         setting::Head::Probabilistic(rate) => Sampler::Probabilistic { rate },
-        // An adaptive rate comes with a later version; until then everything is kept, which loses nothing.
-        setting::Head::Adaptive(_) => Sampler::AlwaysOn,
+        setting::Head::Adaptive(target) => Sampler::Adaptive(Arc::new(AdaptiveRate::new(target))),
     };
     let unsampled_parent = match sampling.parent_not_sampled {
         setting::ParentNotSampled::Respect => UnsampledParent::Respect,
@@ -92,7 +93,56 @@ pub(crate) fn tracing_policy(settings: &Settings) -> TracingPolicy {
         setting::TrustIncoming::Link => TrustIncoming::Link,
         setting::TrustIncoming::Ignore => TrustIncoming::Ignore,
     };
-    TracingPolicy { sampler, unsampled_parent, trust_incoming }
+    TracingPolicy {
+        sampler,
+        unsampled_parent,
+        trust_incoming,
+        propagators: propagators(&settings.observability.tracing.propagators),
+        keep: keep(&sampling.keep),
+        attributes: Arc::new(attributes(&settings.observability.tracing.attributes)),
+    }
+}
+
+fn propagators(formats: &[setting::Propagator]) -> Propagators {
+    let formats: Vec<Propagator> = formats
+        .iter()
+        .map(|format| match format {
+            setting::Propagator::TraceContext => Propagator::TraceContext,
+            setting::Propagator::Baggage => Propagator::Baggage,
+            setting::Propagator::B3 => Propagator::B3,
+            setting::Propagator::B3Multi => Propagator::B3Multi,
+            setting::Propagator::Jaeger => Propagator::Jaeger,
+        })
+        .collect();
+    Propagators::new(&formats)
+}
+
+fn keep(keep: &setting::Keep) -> Option<Arc<KeepRules>> {
+    (*keep != setting::Keep::default()).then(|| {
+        Arc::new(KeepRules {
+            errors: keep.errors,
+            blocked: keep.blocked,
+            slow: keep.slow,
+            retries: keep.retries,
+            cache_misses: keep.cache_misses,
+            attributes: pairs(&keep.attributes),
+        })
+    })
+}
+
+fn attributes(mapping: &setting::AttributeMapping) -> CustomAttributes {
+    let constants = mapping.constants.iter();
+    CustomAttributes {
+        headers: pairs(&mapping.headers),
+        metadata: pairs(&mapping.metadata),
+        constants: constants
+            .map(|(key, value)| (Arc::from(key.as_str()), Text::trusted(value.as_str())))
+            .collect(),
+    }
+}
+
+fn pairs(pairs: &[(String, String)]) -> Vec<(Arc<str>, Arc<str>)> {
+    pairs.iter().map(|(key, value)| (Arc::from(key.as_str()), Arc::from(value.as_str()))).collect()
 }
 
 fn resource(setting: &setting::Resource) -> Resource {
