@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use trace::propagation::{Propagators, TraceContext};
 use trace::sampling::{KeepRules, Sampler, UnsampledParent};
-use trace::{Clock, Link, Record, RequestFacts, Text};
+use trace::{Clock, Link, Record, RequestFacts, SentContext, Text};
 
 /// How traces begin. Changed at run time as a whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub struct TracingPolicy {
     pub trust_incoming: TrustIncoming,
     /// Formats in which trace context is read and sent on.
     pub propagators: Propagators,
+    /// Whose position is sent on.
+    pub sends: SentContext,
     /// What is kept although the head drops it; `None` for nothing.
     pub keep: Option<Arc<KeepRules>>,
     /// Attributes of the operator's own.
@@ -53,6 +55,7 @@ impl Default for TracingPolicy {
             unsampled_parent: UnsampledParent::default(),
             trust_incoming: TrustIncoming::default(),
             propagators: Propagators::default(),
+            sends: SentContext::default(),
             keep: None,
             attributes: Arc::default(),
         }
@@ -72,6 +75,10 @@ impl TracingPolicy {
         let undecided = trace::sampling::SamplingVerdict { sampled: false, reason: "undecided" };
         let mut record = Record::new(clock, parent, undecided, facts);
         record.links.extend(link.map(|context| Link { context }));
+        record.propagators = self.propagators;
+        record.sends = self.sends;
+        // Nothing is kept where sampling is switched off: that is what it is switched off for.
+        record.keep = self.keep.clone().filter(|_| self.sampler != Sampler::AlwaysOff);
         record.sampling = self.sampler.decide(record.trace_id, record.parent.as_ref(), self.unsampled_parent);
         record
     }
@@ -99,6 +106,30 @@ mod tests {
         let ignoring =
             TracingPolicy { unsampled_parent: UnsampledParent::Ignore, ..TracingPolicy::default() };
         assert!(begun(ignoring).sampling.sampled);
+    }
+
+    #[test]
+    fn records_carry_how_their_trace_goes_on_and_what_is_kept() {
+        let keep = Some(Arc::new(KeepRules { blocked: true, ..KeepRules::default() }));
+        let propagators = Propagators::new(&[trace::propagation::Propagator::B3]);
+        let policy = TracingPolicy { keep: keep.clone(), propagators, ..TracingPolicy::default() };
+        let record = begun(policy.clone());
+        assert_eq!((record.propagators, record.keep), (propagators, keep));
+        let off = TracingPolicy { sampler: Sampler::AlwaysOff, ..policy };
+        assert!(begun(off).keep.is_none());
+    }
+
+    #[test]
+    fn without_tracing_the_callers_position_travels_on_as_it_came() {
+        let policy = TracingPolicy { sends: SentContext::Callers, ..TracingPolicy::default() };
+        let mut record = begun(policy.clone());
+        let span = record.begin(trace::Stage::UpstreamRequest);
+        let sent = record.send_under(span).map(|context| context.traceparent());
+        assert_eq!(sent.as_deref().map(str::as_bytes), Some(PARENT));
+        let facts = RequestFacts::new(Text::trusted("r"), Door::Http, "POST", Text::trusted("/"), "/");
+        let mut alone = policy.begin(Clock::start(), None, facts);
+        let span = alone.begin(trace::Stage::UpstreamRequest);
+        assert_eq!(alone.send_under(span), None);
     }
 
     #[test]

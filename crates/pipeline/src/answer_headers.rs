@@ -13,6 +13,9 @@ pub fn answer_headers(record: &Record) -> Vec<(&'static str, String)> {
         ("server-timing", format!("trace;desc={traceparent}")),
         ("traceresponse", traceparent),
     ];
+    if let Some(decision) = &record.refused_by {
+        headers.push(("x-vsr-selected-decision", decision.to_string()));
+    }
     for span in record.spans() {
         match &span.finding {
             Finding::Classification(finding) => {

@@ -194,7 +194,7 @@ impl Exchange {
         }
         if !current.reader.complete() {
             let fault =
-                UpstreamFault::new(UpstreamFaultKind::Reset, "the stream ended before it was complete");
+                UpstreamFault::new(UpstreamFaultKind::Incomplete, "the stream ended before it was complete");
             return match self.lost(fault) {
                 Lost::Break(frame) => Some(last.map_or(frame.clone(), |last| [last, frame].concat().into())),
                 Lost::Abort | Lost::Retry | Lost::Refuse(_) => last,

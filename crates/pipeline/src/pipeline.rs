@@ -331,6 +331,7 @@ fn unanswerable(ranking: &Ranking) -> Refusal {
 
 fn note_refusal(refusal: &Refusal, record: &mut Record) {
     record.refusal = Some(refusal.code.as_str());
+    record.refused_by = refusal.decision.clone();
     match refusal.code {
         ErrorCode::JailbreakDetected => jailbreak_detection::set_action(record, SecurityAction::Blocked),
         ErrorCode::PiiBlocked => pii_detection::set_action(record, SecurityAction::Blocked),

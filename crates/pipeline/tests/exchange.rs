@@ -236,7 +236,7 @@ fn a_stream_that_breaks_ends_with_an_error_frame_and_without_done() {
     assert!(text.contains(r#""error":"#) && !text.contains("[DONE]"), "{text}");
     drop(exchange);
     let record = only(&kept);
-    assert_eq!(record.fault.as_ref().unwrap().kind, "upstream_unreachable");
+    assert_eq!(record.fault.as_ref().unwrap().kind, "upstream_invalid");
     assert!(ports.cache.0.lock().unwrap().is_empty());
 }
 

@@ -79,7 +79,7 @@ pub(crate) const OTLP_GRPC_ENDPOINT: &str = "http://localhost:4317";
 pub(crate) const OTLP_HTTP_ENDPOINT: &str = "http://localhost:4318/v1/traces";
 /// How long one export may take, in milliseconds.
 pub(crate) const EXPORT_TIMEOUT_MS: u64 = 10_000;
-/// Spans that may wait for one exporter; further ones are dropped and counted.
+/// Traces that may wait for one exporter; further ones are dropped and counted.
 pub(crate) const BATCH_QUEUE: u64 = 8_192;
 /// Spans in one export.
 pub(crate) const BATCH_SIZE: u64 = 512;

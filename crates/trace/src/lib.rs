@@ -20,7 +20,7 @@ pub mod semconv;
 
 pub use clock::{Clock, Timed};
 pub use ids::{SpanId, TraceId};
-pub use record::{ActiveRecord, Door, Observed, Record, RecordSink, RequestFacts, RootFault};
+pub use record::{ActiveRecord, Door, Observed, Record, RecordSink, RequestFacts, RootFault, SentContext};
 pub use span::{
     Event, EventKind, Link, MAX_EVENTS, ROOT_SPAN_NAME, Span, SpanIndex, SpanKind, SpanStatus, Stage,
     StageFailure,

@@ -33,6 +33,16 @@ impl Door {
     }
 }
 
+/// Whose position in the trace is sent on to backends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SentContext {
+    /// Ours: the backend's spans become children of the upstream span.
+    #[default]
+    Ours,
+    /// The caller's as it came, or none: for a router that does not trace, whose spans nobody would ever see.
+    Callers,
+}
+
 /// How far a door let us see the request and its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Observed {
@@ -144,6 +154,8 @@ pub struct Record {
     pub links: Vec<Link>,
     /// Formats in which the trace is sent on.
     pub propagators: Propagators,
+    /// Whose position is sent on.
+    pub sends: SentContext,
     /// Whether and why the trace goes to sampled destinations.
     pub sampling: SamplingVerdict,
     /// What is kept although the head drops it; `None` where nothing is, as under `always_off`.
@@ -164,6 +176,8 @@ pub struct Record {
     pub answering_model: Option<Arc<str>>,
     /// Code of a refusal or a client's mistake (`jailbreak_detected`, `invalid_json`): an outcome, not a fault.
     pub refusal: Option<&'static str>,
+    /// The decision of the configuration that refused it.
+    pub refused_by: Option<Arc<str>>,
     /// A fault of ours or of the backend's.
     pub fault: Option<RootFault>,
     /// Events of the root.
@@ -188,6 +202,7 @@ impl Record {
             parent,
             links: Vec::new(),
             propagators: Propagators::default(),
+            sends: SentContext::default(),
             sampling,
             keep: None,
             sampling_partial: false,
@@ -198,6 +213,7 @@ impl Record {
             http_status: None,
             answering_model: None,
             refusal: None,
+            refused_by: None,
             fault: None,
             events: Vec::new(),
             duration_ns: 0,
@@ -262,13 +278,16 @@ impl Record {
     }
 
     /// The context to send on under a span: its id, the caller's trace state, and as flag the head decision or that of
-    /// the rules whose facts are known by now.
-    pub fn send_under(&mut self, index: SpanIndex) -> TraceContext {
+    /// the rules whose facts are known by now. `None` where only a caller's position is sent on and there is none.
+    pub fn send_under(&mut self, index: SpanIndex) -> Option<TraceContext> {
+        if self.sends == SentContext::Callers {
+            return self.parent.clone();
+        }
         if let Some(reason) = self.kept(KeepRules::early) {
             self.sampling = SamplingVerdict { sampled: true, reason };
         }
         self.told_unsampled |= !self.sampling.sampled;
-        self.context_of(self.spans.get(index.0).map_or(self.root_id, |span| span.id))
+        Some(self.context_of(self.spans.get(index.0).map_or(self.root_id, |span| span.id)))
     }
 
     /// Notes a fault of the whole request: status ERROR, `error.type`, and an `exception` event.

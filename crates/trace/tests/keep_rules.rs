@@ -44,7 +44,7 @@ fn lookup(record: &mut Record) {
 
 fn forward(record: &mut Record) -> bool {
     let span = record.begin(Stage::UpstreamRequest);
-    record.send_under(span).flags.sampled()
+    record.send_under(span).unwrap().flags.sampled()
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn children_travel_on_under_their_own_span() {
         trace::sampling::Sampler::AlwaysOn.decide(parent.trace_id, Some(&parent), UnsampledParent::Respect);
     let mut record = Record::new(Clock::start(), Some(parent.clone()), verdict, facts());
     let index = record.begin(Stage::UpstreamRequest);
-    let context = record.send_under(index);
+    let context = record.send_under(index).unwrap();
     assert_eq!(context.trace_id, parent.trace_id);
     assert_eq!(context.span_id, record.spans()[0].id);
     assert_ne!(context.span_id, parent.span_id);

@@ -52,6 +52,12 @@ impl Exchange {
         let dialect = self.request.parsed.dialect();
         let mut last = NoneAvailable { strategy: "weighted", excluded: Vec::new() };
         while let (Some(choice), Some(record)) = (self.plan.choices.get(self.choice), self.record.as_mut()) {
+            let all_tried = choice.model.endpoints.iter().all(|endpoint| self.tried.contains(&endpoint.name));
+            if all_tried && self.choice + 1 < self.plan.choices.len() {
+                // Nothing is left to select from: the next model's turn, without a span that says nothing.
+                self.choice += 1;
+                continue;
+            }
             let backends = &self.pipeline.ports.backends;
             match backend_selection::run(backends, &choice.model, dialect, &self.tried, record) {
                 Ok(selected) => return self.attempt_at(selected),
@@ -96,7 +102,7 @@ impl Exchange {
             ("x-selected-model", choice.name.to_string()),
             ("x-gateway-destination-endpoint", endpoint.name.to_string()),
         ];
-        headers.extend(record.propagators.inject(&context));
+        headers.extend(context.iter().flat_map(|context| record.propagators.inject(context)));
         let provider = self.first_provider.get_or_insert_with(|| Arc::clone(&choice.model.provider));
         let same_provider = *provider == choice.model.provider;
         let caller_credentials = match &endpoint.credentials {

@@ -36,6 +36,8 @@ pub enum UpstreamFaultKind {
     Reset,
     /// The answer is not one.
     Invalid,
+    /// A stream that was ended in good order, but without its end.
+    Incomplete,
 }
 
 /// What follows from a fault.
@@ -69,6 +71,7 @@ impl UpstreamFaultKind {
             UpstreamFaultKind::TotalTimeout => "total_timeout",
             UpstreamFaultKind::Reset => "connection_reset",
             UpstreamFaultKind::Invalid => "invalid_answer",
+            UpstreamFaultKind::Incomplete => "incomplete_answer",
         }
     }
 
@@ -85,6 +88,10 @@ impl UpstreamFaultKind {
             UpstreamFaultKind::Invalid => (
                 ErrorCode::UpstreamInvalid,
                 "The model's backend gave an answer that is neither JSON nor a stream of events. Tell the router's operator.",
+            ),
+            UpstreamFaultKind::Incomplete => (
+                ErrorCode::UpstreamInvalid,
+                "The model's backend ended its answer before it was complete. Try again.",
             ),
             UpstreamFaultKind::ConnectTimeout
             | UpstreamFaultKind::FirstTokenTimeout

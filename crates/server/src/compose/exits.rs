@@ -11,10 +11,10 @@ use telemetry::metrics::{LegacyNames, Metrics, Names};
 use telemetry::otlp;
 use telemetry::stdout::Style;
 use telemetry::{AccessLines, Batch, Exits, Exporter, Resource, StdoutFormat};
-use trace::Text;
 use trace::propagation::{Propagator, Propagators};
 use trace::sampling::{AdaptiveRate, KeepRules, Sampler, UnsampledParent};
 use trace::semconv::Vocabularies;
+use trace::{SentContext, Text};
 
 /// The environment variable that overrides the log level, as programs in Rust know it.
 const LOG_FILTER_VARIABLE: &str = "RUST_LOG";
@@ -98,6 +98,7 @@ pub(crate) fn tracing_policy(settings: &Settings) -> TracingPolicy {
         unsampled_parent,
         trust_incoming,
         propagators: propagators(&settings.observability.tracing.propagators),
+        sends: if settings.observability.tracing.enabled { SentContext::Ours } else { SentContext::Callers },
         keep: keep(&sampling.keep),
         attributes: Arc::new(attributes(&settings.observability.tracing.attributes)),
     }

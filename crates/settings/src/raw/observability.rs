@@ -146,7 +146,7 @@ pub(crate) struct Retry {
     /// The most attempts, the first included.
     #[schemars(range(min = 1, max = 100), extend("default" = defaults::EXPORT_ATTEMPTS))]
     pub attempts: Option<u32>,
-    /// The first pause, in milliseconds; it doubles each time.
+    /// The first pause, in milliseconds; it grows by half each time.
     #[schemars(range(min = 1), extend("default" = defaults::EXPORT_BACKOFF_MS))]
     pub backoff_ms: Option<u64>,
     /// The longest pause, in milliseconds.
@@ -158,7 +158,7 @@ pub(crate) struct Retry {
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Batch {
-    /// Spans that may wait; further ones are dropped and counted. Default: 8192.
+    /// Traces that may wait for this exporter; further ones are dropped and counted. Default: 8192.
     #[schemars(range(min = 1, max = 10000000))]
     pub queue: Option<u64>,
     /// Spans in one export. Default: 512.

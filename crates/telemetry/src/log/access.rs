@@ -29,6 +29,7 @@ fn line(record: &Record) {
         Finding::RoutingDecision(decision) => Some(&*decision.decision),
         _ => None,
     });
+    let decision = decision.or(record.refused_by.as_deref());
     let error = record.fault.as_ref().map(|fault| fault.kind.as_ref()).or(record.refusal);
     tracing::info!(
         trace_id = %record.trace_id,

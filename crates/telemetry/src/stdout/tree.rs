@@ -182,6 +182,7 @@ fn request_line(record: &Record, style: Style) -> String {
     let paint = if code.is_some() || record.http_status.is_none() { Paint::Red } else { Paint::Green };
     let mut parts = vec![style.paint(paint, &outcome)];
     parts.extend(model(record).map(|model| style.paint(Paint::Cyan, &model)));
+    parts.extend(record.refused_by.as_ref().map(|decision| format!("by {decision}")));
     parts.push(style.duration(record.duration_ns));
     parts.push(style.paint(Paint::Dim, &format!("trace {}", style.trace_id(record.trace_id))));
     format!("{} {} → {}\n", request.method, request.path, parts.join(" · "))

@@ -32,6 +32,7 @@ pub(super) fn root<'a>(record: &'a Record, out: &mut Attributes<'a>) {
     if record.sampling_partial {
         out.bool("sampling.partial", true);
     }
+    out.maybe_string("routing.decision", record.refused_by.as_deref());
     match (&record.fault, record.refusal) {
         (Some(fault), _) => out.string("error.type", fault.kind.as_ref()),
         (None, Some(code)) => out.string("error.type", code),
