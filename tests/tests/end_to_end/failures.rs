@@ -137,7 +137,7 @@ fn a_stream_that_stalls() {
 fn a_stream_that_ends_in_half_a_frame() {
     bounded(async {
         let (answer, left) = struck(&["half-frame"], &streamed("Hello")).await;
-        assert_broken(&answer, "upstream_unreachable");
+        assert_broken(&answer, "upstream_invalid");
         insta::assert_snapshot!(left.tree(answer.trace_id()));
     });
 }

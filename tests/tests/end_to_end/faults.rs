@@ -58,7 +58,7 @@ const FAULTS: [(&str, Seen, Seen); 13] = [
     ("cut-after=2", Seen::CutOff, Seen::Broken(UNREACHABLE)),
     // The backend's own error frame is passed on, and none of ours is added.
     ("error-after=2", Seen::CutOff, Seen::Broken("another")),
-    ("half-frame", Seen::Answer, Seen::Broken(UNREACHABLE)),
+    ("half-frame", Seen::Answer, Seen::Broken("upstream_invalid")),
     ("html", Seen::Error(502, "upstream_invalid"), Seen::Error(502, "upstream_invalid")),
     ("never-ends", Seen::CutOff, Seen::Broken(TIMEOUT)),
     ("huge-line=3000000", Seen::Answer, Seen::Answer),
