@@ -1,15 +1,16 @@
 //! `GET` and `PATCH /admin/v1/sampling`: which traces are sampled, from the next request on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
-use trace::sampling::{AdaptiveRate, Sampler, UnsampledParent};
+use trace::sampling::{AdaptiveRate, KeepRules, Sampler, UnsampledParent};
 
 use super::{AdminDoor, audit, error};
 use crate::tracing_policy::TracingPolicy;
@@ -27,6 +28,32 @@ struct Change {
     target_per_second: Option<f64>,
     /// `respect` or `ignore`.
     parent_not_sampled: Option<ParentNotSampled>,
+    /// What is kept although the head drops it; `null` for nothing.
+    #[serde(default, deserialize_with = "given")]
+    keep: Option<Option<KeepChange>>,
+}
+
+/// Rules that can be changed; what is left out stays.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeepChange {
+    errors: Option<bool>,
+    blocked: Option<bool>,
+    /// Milliseconds; `null` keeps nothing for being slow.
+    #[serde(default, deserialize_with = "given")]
+    slow_ms: Option<Option<u64>>,
+    retries: Option<bool>,
+    cache_misses: Option<bool>,
+    /// `key=value`, as they are shown; they replace those before.
+    attributes: Option<Vec<String>>,
+}
+
+/// The most attribute rules: each is compared with every unsampled trace.
+const MAX_ATTRIBUTE_RULES: usize = 32;
+
+/// Tells a `null` from a key that is not there.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(from).map(Some)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
@@ -53,7 +80,7 @@ pub(super) async fn change(State(door): State<Arc<AdminDoor>>, headers: HeaderMa
     let audit = audit::Line::new("sampling.change", &headers);
     let current = TracingPolicy::clone(&door.tracing.load());
     let changed = serde_json::from_slice(&body)
-        .map_err(|_| "The body must be an object of `type` (always_on, always_off, probabilistic, adaptive), `rate`, `target_per_second` and `parent_not_sampled` (respect, ignore).")
+        .map_err(|_| "The body must be an object of `type` (always_on, always_off, probabilistic, adaptive), `rate`, `target_per_second`, `parent_not_sampled` (respect, ignore) and `keep` (null, or an object of `errors`, `blocked`, `slow_ms`, `retries`, `cache_misses` and `attributes`).")
         .and_then(|change| apply(current, &change));
     match changed {
         Ok(policy) => {
@@ -103,7 +130,45 @@ fn apply(mut policy: TracingPolicy, change: &Change) -> Result<TracingPolicy, &'
         Some(ParentNotSampled::Ignore) => policy.unsampled_parent = UnsampledParent::Ignore,
         None => {}
     }
+    match &change.keep {
+        Some(Some(keep)) => policy.keep = apply_keep(policy.keep.as_deref(), keep)?,
+        Some(None) => policy.keep = None,
+        None => {}
+    }
     Ok(policy)
+}
+
+/// The rules after a change; `None` when every one is off.
+fn apply_keep(before: Option<&KeepRules>, change: &KeepChange) -> Result<Option<Arc<KeepRules>>, &'static str> {
+    let mut rules = before.cloned().unwrap_or_default();
+    for (rule, wanted) in [
+        (&mut rules.errors, change.errors),
+        (&mut rules.blocked, change.blocked),
+        (&mut rules.retries, change.retries),
+        (&mut rules.cache_misses, change.cache_misses),
+    ] {
+        *rule = wanted.unwrap_or(*rule);
+    }
+    match change.slow_ms {
+        Some(Some(0)) => return Err("`keep.slow_ms` must be above 0; null switches it off."),
+        Some(slow_ms) => rules.slow = slow_ms.map(Duration::from_millis),
+        None => {}
+    }
+    if let Some(attributes) = &change.attributes {
+        rules.attributes = attribute_rules(attributes)?;
+    }
+    Ok((rules != KeepRules::default()).then(|| Arc::new(rules)))
+}
+
+fn attribute_rules(written: &[String]) -> Result<Vec<(Arc<str>, Arc<str>)>, &'static str> {
+    if written.len() > MAX_ATTRIBUTE_RULES {
+        return Err("`keep.attributes` takes at most 32 rules.");
+    }
+    let rule = |text: &String| match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((Arc::from(key), Arc::from(value))),
+        _ => Err("Each of `keep.attributes` must be written as `key=value`."),
+    };
+    written.iter().map(rule).collect()
 }
 
 fn shown(policy: &TracingPolicy) -> Value {
@@ -155,5 +220,45 @@ mod tests {
             assert!(changed(wrong).is_err(), "{wrong}");
         }
         assert!(serde_json::from_str::<Change>(r#"{"ratio":1}"#).is_err());
+    }
+
+    fn kept(before: &TracingPolicy, json: &str) -> Result<TracingPolicy, &'static str> {
+        apply(before.clone(), &serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn keep_rules_change_one_by_one_or_all_at_once() {
+        let policy = kept(&TracingPolicy::default(), r#"{"keep":{"errors":true,"slow_ms":250}}"#).unwrap();
+        let more = r#"{"keep":{"retries":true,"slow_ms":null,"attributes":["tenant=a=b"]}}"#;
+        let policy = kept(&policy, more).unwrap();
+        let rules = policy.keep.as_deref().unwrap();
+        assert!(rules.errors && rules.retries && !rules.blocked && !rules.cache_misses);
+        assert_eq!(rules.slow, None);
+        assert_eq!(rules.attributes, [(Arc::from("tenant"), Arc::from("a=b"))]);
+        let others = kept(&policy, r#"{"rate":0.5}"#).unwrap();
+        assert_eq!(others.keep, policy.keep, "what is left out stays");
+        assert_eq!(kept(&policy, r#"{"keep":null}"#).unwrap().keep, None);
+        let off = r#"{"keep":{"errors":false,"retries":false,"attributes":[]}}"#;
+        assert_eq!(kept(&policy, off).unwrap().keep, None, "no rule left is no rules");
+    }
+
+    #[test]
+    fn what_is_shown_can_be_sent_back() {
+        let policy = kept(
+            &TracingPolicy::default(),
+            r#"{"rate":0.5,"keep":{"errors":true,"blocked":true,"slow_ms":9,"attributes":["tenant=x"]}}"#,
+        )
+        .unwrap();
+        assert_eq!(kept(&TracingPolicy::default(), &shown(&policy).to_string()), Ok(policy));
+    }
+
+    #[test]
+    fn rules_that_make_no_sense_are_refused_and_change_nothing() {
+        for wrong in [r#"{"keep":{"slow_ms":0}}"#, r#"{"keep":{"attributes":["tenant"]}}"#] {
+            assert!(kept(&TracingPolicy::default(), wrong).is_err(), "{wrong}");
+        }
+        for wrong in [r#"{"keep":{"slow":1}}"#, r#"{"keep":{"slow_ms":-1}}"#, r#"{"keep":true}"#] {
+            assert!(serde_json::from_str::<Change>(wrong).is_err(), "{wrong}");
+        }
     }
 }
