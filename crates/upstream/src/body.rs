@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body::Body;
+use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use pipeline::exchange::{UpstreamFault, UpstreamFaultKind};
 use pipeline::policy::Endpoint;
 
+use crate::direct::Lease;
 use crate::fault;
 use crate::timer::{Phase, PhaseTimer};
 
@@ -23,6 +24,8 @@ use crate::timer::{Phase, PhaseTimer};
 pub struct AnswerBody {
     /// `None` after the end or a fault.
     incoming: Option<Incoming>,
+    /// The connection, where nobody else drives it.
+    lease: Option<Lease>,
     timer: PhaseTimer,
     endpoint: Arc<Endpoint>,
     progress: Progress,
@@ -40,8 +43,13 @@ enum Progress {
 }
 
 impl AnswerBody {
-    pub(crate) fn new(incoming: Incoming, timer: PhaseTimer, endpoint: Arc<Endpoint>) -> AnswerBody {
-        AnswerBody { incoming: Some(incoming), timer, endpoint, progress: Progress::Nothing }
+    pub(crate) fn new(
+        incoming: Incoming,
+        lease: Option<Lease>,
+        timer: PhaseTimer,
+        endpoint: Arc<Endpoint>,
+    ) -> AnswerBody {
+        AnswerBody { incoming: Some(incoming), lease, timer, endpoint, progress: Progress::Nothing }
     }
 
     /// The next chunk, never an empty one; `None` after the end. Trailers are dropped. The limit between two chunks
@@ -56,7 +64,7 @@ impl AnswerBody {
     ) -> Poll<Option<Result<Bytes, UpstreamFault>>> {
         let body = &mut *self;
         let Some(incoming) = &mut body.incoming else { return Poll::Ready(None) };
-        while let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(context) {
+        while let Poll::Ready(frame) = read(incoming, body.lease.as_mut(), context) {
             let ended = match frame {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(_) if body.timer.total_has_passed() => {
@@ -72,7 +80,7 @@ impl AnswerBody {
                 Some(Err(error)) => Some(Err(fault::of_body(&body.endpoint, &error))),
                 None => None,
             };
-            body.incoming = None;
+            body.close();
             return Poll::Ready(ended);
         }
         if body.progress == Progress::HandedOut {
@@ -80,7 +88,7 @@ impl AnswerBody {
             body.timer.enter(Phase::Idle, body.endpoint.timeouts.idle);
         }
         body.timer.poll(context).map(|too_long| {
-            body.incoming = None;
+            body.close();
             Some(Err(fault::of_timeout(&body.endpoint, too_long)))
         })
     }
@@ -93,5 +101,33 @@ impl AnswerBody {
     /// Whether it is known that nothing more will come. False does not mean that something will.
     pub fn is_end(&self) -> bool {
         self.incoming.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    /// Lets the connection go: for another call if all of this one's answer has come, else it is closed.
+    fn close(&mut self) {
+        drop(self.incoming.take());
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        // A body of known length may have been taken whole without its end having been asked for, and a short one that
+        // nobody wants has often come whole.
+        self.close();
+    }
+}
+
+/// The next frame, from whoever drives the connection.
+fn read(
+    incoming: &mut Incoming,
+    lease: Option<&mut Lease>,
+    context: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    match lease {
+        Some(lease) => lease.poll_frame(incoming, context),
+        None => Pin::new(incoming).poll_frame(context),
     }
 }

@@ -15,13 +15,14 @@ use http_body_util::Full;
 use hyper::Response;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::capture_connection;
-use hyper_util::client::legacy::{Builder, Client as PooledClient, Error};
+use hyper_util::client::legacy::{Builder, Client as PooledClient};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use pipeline::exchange::{UpstreamFault, UpstreamFaultKind};
 use pipeline::policy::Endpoint;
 
 use crate::config::{ClientConfig, ClientError};
 use crate::connector::{self, Connector};
+use crate::direct::Direct;
 use crate::timer::{Phase, PhaseTimer};
 use crate::{AnswerBody, fault, tls};
 
@@ -34,7 +35,9 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sends calls to backends. Cheap to share behind an `Arc`; connections are kept and reused between calls.
 pub struct Client {
-    /// HTTP/1.1 in the clear; over TLS what was negotiated.
+    /// HTTP/1.1 in the clear.
+    direct: Direct,
+    /// Over TLS, what was negotiated.
     negotiating: Http,
     /// HTTP/2 from the first byte.
     prior_knowledge: Http,
@@ -80,11 +83,12 @@ impl Client {
     pub fn new(config: ClientConfig) -> Result<Client, ClientError> {
         let connector = Connector::new(tls::client_config(config.extra_roots.as_deref())?);
         let mut builder = builder(&config);
+        let direct = Direct::new(connector.clone(), &config, head_buffer_bytes(&config));
         let negotiating = builder.build(connector.clone());
         let prior_knowledge = builder.http2_only(true).build(connector);
         let prior_knowledge_origins = config.http2_prior_knowledge.into_iter().collect();
         let max_head_bytes = config.max_head_bytes.max(LEAST_HEAD_BYTES);
-        Ok(Client { negotiating, prior_knowledge, prior_knowledge_origins, max_head_bytes })
+        Ok(Client { direct, negotiating, prior_knowledge, prior_knowledge_origins, max_head_bytes })
     }
 
     /// Sends a call and waits for the head of its answer. Dropping the future cancels the call.
@@ -103,10 +107,12 @@ impl Client {
         let request =
             request(&endpoint, &path, headers, body).map_err(|error| fault::of_address(&endpoint, &error))?;
         let mut timer = PhaseTimer::start(endpoint.timeouts.connect, deadline);
-        let response = match self.response(&endpoint, request, &mut timer).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(fault::of_call(&endpoint, &error)),
-            Err(too_long) => return Err(fault::of_timeout(&endpoint, too_long)),
+        let (response, lease) = match self.shared(&endpoint) {
+            Some(http) => (response(http, &endpoint, request, &mut timer).await?, None),
+            None => {
+                let (response, lease) = self.direct.send(&endpoint, request, &mut timer).await?;
+                (response, Some(lease))
+            }
         };
         let (head, body) = response.into_parts();
         if header_bytes(&head.headers) > u64::from(self.max_head_bytes) {
@@ -115,43 +121,17 @@ impl Client {
         Ok(Answer {
             status: head.status,
             headers: head.headers,
-            body: AnswerBody::new(body, timer, endpoint),
+            body: AnswerBody::new(body, lease, timer, endpoint),
         })
     }
 
-    /// Waits for the head; the outer error is a limit that passed.
-    async fn response(
-        &self,
-        endpoint: &Endpoint,
-        mut request: Request<Full<Bytes>>,
-        timer: &mut PhaseTimer,
-    ) -> Result<Result<Response<Incoming>, Error>, UpstreamFaultKind> {
-        let connection = capture_connection(&mut request);
-        let mut response = self.http(endpoint).request(request);
-        let limits = endpoint.timeouts;
-        poll_fn(|context| {
-            let polled = connector::within(limits.connect, || Pin::new(&mut response).poll(context));
-            if let Poll::Ready(response) = polled {
-                if timer.phase() == Phase::Connecting {
-                    timer.enter(Phase::FirstToken, limits.first_token);
-                }
-                return Poll::Ready(Ok(response));
-            }
-            // The connection is captured while the response is polled, so that no wake-up can be missed here.
-            if timer.phase() == Phase::Connecting && connection.connection_metadata().is_some() {
-                timer.enter(Phase::FirstToken, limits.first_token);
-            }
-            timer.poll(context).map(Err)
-        })
-        .await
-    }
-
-    fn http(&self, endpoint: &Endpoint) -> &Http {
+    /// The pool for connections that a task of their own drives; `None` for HTTP/1.1 in the clear.
+    fn shared(&self, endpoint: &Endpoint) -> Option<&Http> {
         let address = &endpoint.address;
-        if !address.tls && self.prior_knowledge_origins.contains(&address.origin) {
-            return &self.prior_knowledge;
+        if address.tls {
+            return Some(&self.negotiating);
         }
-        &self.negotiating
+        self.prior_knowledge_origins.contains(&address.origin).then_some(&self.prior_knowledge)
     }
 }
 
@@ -159,6 +139,39 @@ impl fmt::Debug for Client {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Client").finish_non_exhaustive()
     }
+}
+
+/// Waits for the head on a connection of a pool.
+async fn response(
+    http: &Http,
+    endpoint: &Endpoint,
+    mut request: Request<Full<Bytes>>,
+    timer: &mut PhaseTimer,
+) -> Result<Response<Incoming>, UpstreamFault> {
+    let connection = capture_connection(&mut request);
+    let mut response = http.request(request);
+    let limits = endpoint.timeouts;
+    poll_fn(|context| {
+        let polled = connector::within(limits.connect, || Pin::new(&mut response).poll(context));
+        if let Poll::Ready(response) = polled {
+            if timer.phase() == Phase::Connecting {
+                timer.enter(Phase::FirstToken, limits.first_token);
+            }
+            return Poll::Ready(response.map_err(|error| fault::of_call(endpoint, &error)));
+        }
+        // The connection is captured while the response is polled, so that no wake-up can be missed here.
+        if timer.phase() == Phase::Connecting && connection.connection_metadata().is_some() {
+            timer.enter(Phase::FirstToken, limits.first_token);
+        }
+        timer.poll(context).map(|too_long| Err(fault::of_timeout(endpoint, too_long)))
+    })
+    .await
+}
+
+/// A bound of memory; what was read before it was reached is parsed, so that the limit of the head is checked again when
+/// the head is there.
+fn head_buffer_bytes(config: &ClientConfig) -> usize {
+    usize::try_from(config.max_head_bytes.max(LEAST_HEAD_BYTES)).unwrap_or(usize::MAX)
 }
 
 fn builder(config: &ClientConfig) -> Builder {
@@ -170,9 +183,7 @@ fn builder(config: &ClientConfig) -> Builder {
         .pool_max_idle_per_host(config.max_idle_per_host)
         // Resends only what comes back unsent from a closed connection.
         .retry_canceled_requests(true)
-        // A bound of memory; what was read before it was reached is parsed, so that the limit of the head is checked
-        // again when the head is there.
-        .http1_max_buf_size(usize::try_from(head_bytes).unwrap_or(usize::MAX))
+        .http1_max_buf_size(head_buffer_bytes(config))
         .timer(TokioTimer::new())
         .http2_max_header_list_size(head_bytes)
         .http2_keep_alive_interval(PING_INTERVAL)

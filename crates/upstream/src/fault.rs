@@ -18,14 +18,23 @@ const MAX_CAUSES: usize = 8;
 
 /// A call that got no answer.
 pub(crate) fn of_call(endpoint: &Endpoint, error: &hyper_util::client::legacy::Error) -> UpstreamFault {
-    if !error.is_connect() {
-        return described(endpoint, kind_of(error), "the call failed", error.source());
+    match error.source().filter(|_| error.is_connect()) {
+        Some(cause) => of_connecting(endpoint, cause),
+        None => described(endpoint, kind_of(error), "the call failed", error.source()),
     }
-    let timed_out = causes(error.source()).any(<dyn Error>::is::<ConnectTimedOut>);
-    if timed_out {
+}
+
+/// A connection that could not be opened.
+pub(crate) fn of_connecting(endpoint: &Endpoint, error: &(dyn Error + 'static)) -> UpstreamFault {
+    if causes(Some(error)).any(<dyn Error>::is::<ConnectTimedOut>) {
         return of_timeout(endpoint, UpstreamFaultKind::ConnectTimeout);
     }
-    described(endpoint, UpstreamFaultKind::Unreachable, "no connection", error.source())
+    described(endpoint, UpstreamFaultKind::Unreachable, "no connection", Some(error))
+}
+
+/// A call that got no answer on an open connection.
+pub(crate) fn of_exchange(endpoint: &Endpoint, error: &hyper::Error) -> UpstreamFault {
+    described(endpoint, kind_of(error), "the call failed", Some(error))
 }
 
 /// An answer that broke.

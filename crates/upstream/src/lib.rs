@@ -12,6 +12,7 @@ mod body;
 mod client;
 mod config;
 mod connector;
+mod direct;
 mod fault;
 mod timer;
 mod tls;

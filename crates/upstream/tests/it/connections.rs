@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use http::HeaderValue;
 use pipeline::exchange::UpstreamFaultKind;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Mutex, mpsc};
+use upstream::{Client, ClientConfig};
 
 use crate::support::{
     Backend, CHUNKED_HEAD, call, chunk, client, closed_by_peer, collect, endpoint_of, exchange, fault_of,
@@ -149,4 +151,51 @@ async fn a_call_that_was_written_is_never_sent_again() {
     let (kind, _) = fault_of(&client, call(endpoint_of(&backend))).await;
     assert_eq!(kind, UpstreamFaultKind::Reset);
     assert_eq!(requests.load(Ordering::SeqCst), 2);
+}
+
+/// A backend that answers one request per connection, and tells when the client has closed one.
+async fn answering_once() -> (Backend, mpsc::UnboundedReceiver<()>) {
+    let (closed, notice) = mpsc::unbounded_channel();
+    let backend = Backend::start(move |mut stream| {
+        let closed = closed.clone();
+        async move {
+            read_request(&mut stream).await.unwrap();
+            stream.write_all(http("200 OK", "{}").as_bytes()).await.unwrap();
+            closed_by_peer(&mut stream).await;
+            closed.send(()).unwrap();
+        }
+    })
+    .await;
+    (backend, notice)
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_uses_is_closed_after_its_time() {
+    let (backend, mut closed) = answering_once().await;
+    let config = ClientConfig { idle_timeout: Duration::from_millis(20), ..ClientConfig::default() };
+    let client = Client::new(config).unwrap();
+    exchange(&client, call(endpoint_of(&backend))).await.unwrap();
+    within_patience(closed.recv()).await.unwrap();
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed_with_their_client() {
+    let (backend, mut closed) = answering_once().await;
+    let client = client();
+    exchange(&client, call(endpoint_of(&backend))).await.unwrap();
+    drop(client);
+    within_patience(closed.recv()).await.unwrap();
+}
+
+#[tokio::test]
+async fn many_chunks_in_one_read_arrive_in_order() {
+    let texts: Vec<String> = (0..500).map(|number| format!("data: {number}\n\n")).collect();
+    let body: String = texts.iter().map(|text| chunk(text)).collect();
+    let backend = Backend::answering([CHUNKED_HEAD, &body, "0\r\n\r\n"].concat()).await;
+    let client = client();
+    for _ in 0..20 {
+        let whole = within_patience(exchange(&client, call(endpoint_of(&backend)))).await.unwrap();
+        assert_eq!(whole, texts.concat());
+    }
+    assert_eq!(backend.connections(), 1);
 }
