@@ -11,9 +11,8 @@ use crate::{ChoreError, Violations};
 /// The page that says what the shipped weights were trained on.
 const MODELS_PAGE: &str = "crates/inference/models/README.md";
 
-/// The heading under which that page lists its data, one set per table row or list item,
-/// each with the set's name as its first inline code.
-const DATA_HEADING: &str = "Data";
+/// The first word in the head of each table in which that page lists its data, one set per row and its name first.
+const DATA_COLUMN: &str = "data";
 
 /// Whether weights trained on a set may be shipped.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,6 +48,7 @@ const DATA_SETS: &[DataSet] = &[
         "CC-BY-4.0",
         &["BANKING77", "PolyAI", "CC-BY-4.0"],
     ),
+    DataSet::free(&["training/templates"], "Apache-2.0: written here"),
     DataSet::measured(
         &["pii/wnut17", "leondz/emerging_entities_17"],
         "CC-BY-4.0 as published, no licence file",
@@ -108,7 +108,7 @@ fn not_shippable(page: &str) -> Violations {
     let listed = listed_sets(page);
     if listed.is_empty() {
         return vec![format!(
-            "{MODELS_PAGE} lists no data set: give it a heading \"{DATA_HEADING}\" with one set per row, its name first and in backquotes"
+            "{MODELS_PAGE} lists no data set: give it a table whose first column is \"{DATA_COLUMN}\", with one set per row"
         )];
     }
     listed.into_iter().filter_map(objection).collect()
@@ -128,19 +128,25 @@ fn objection(name: &str) -> Option<String> {
     }
 }
 
-/// The first inline code of each table row and list item in the data section, up to the next heading of any level.
+/// The first cell of each row of each table of data.
 fn listed_sets(page: &str) -> Vec<&str> {
-    page.lines()
-        .skip_while(|line| !is_data_heading(line))
-        .skip(1)
-        .take_while(|line| !line.starts_with('#'))
-        .filter(|line| line.starts_with(['|', '-', '*']))
-        .filter_map(|line| line.split('`').nth(1))
-        .collect()
+    let mut listed = Vec::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        if first_cell(line) != Some(DATA_COLUMN) {
+            continue;
+        }
+        // The line below the head is the rule between head and rows.
+        let rows = lines.by_ref().skip(1).map_while(first_cell);
+        listed.extend(rows);
+    }
+    listed
 }
 
-fn is_data_heading(line: &str) -> bool {
-    line.starts_with('#') && line.trim_start_matches('#').trim() == DATA_HEADING
+/// The first cell of a table's row, without backquotes; `None` for any other line.
+fn first_cell(line: &str) -> Option<&str> {
+    let cell = line.strip_prefix('|')?.split('|').next()?;
+    Some(cell.trim().trim_matches('`'))
 }
 
 #[cfg(test)]
@@ -148,16 +154,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_rows_under_the_data_heading_count() {
-        let page = "# Models\n- `wnut17` elsewhere\n## Data\n\nText with `code`.\n\n| set | rows |\n|---|---|\n\
-                    | `clinc150` | 3 |\n- `banking77/train.jsonl`, `more`\n## Scores\n- `nothing`\n";
-        assert_eq!(listed_sets(page), ["clinc150", "banking77/train.jsonl"]);
+    fn only_rows_of_tables_of_data_count() {
+        let page = "# Models\n| `wnut17` | elsewhere |\n\n| data | rows |\n|---|---|\n| `clinc150` | 3 |\n| banking77/train.jsonl | 4 |\n\n\
+                    | score | value |\n|---|---|\n| accuracy | 1 |\n\n| data | rows |\n|---|---|\n| benign/arena_hard.jsonl | 5 |\n";
+        assert_eq!(listed_sets(page), ["clinc150", "banking77/train.jsonl", "benign/arena_hard.jsonl"]);
         assert_eq!(not_shippable(page), Vec::<String>::new());
     }
 
     #[test]
     fn a_set_that_may_only_measure_is_refused_with_the_reason() {
-        let found = not_shippable("## Data\n- `cache/question_pairs.jsonl`\n- `mystery`\n");
+        let found = not_shippable("| data |\n|---|\n| cache/question_pairs.jsonl |\n| mystery |\n");
         assert_eq!(found.len(), 2);
         assert!(found[0].contains("non-commercial"), "{}", found[0]);
         assert!(found[1].contains("unknown data set \"mystery\""), "{}", found[1]);
