@@ -12,6 +12,7 @@ mod queue;
 mod resource;
 mod start;
 mod time;
+mod view;
 mod worker;
 
 pub mod log;
@@ -23,6 +24,7 @@ pub use exits::{Exits, Undelivered};
 pub use queue::Batch;
 pub use resource::Resource;
 pub use start::{AccessLines, Exporter, StdoutFormat, start};
+pub use view::{Limits, View};
 pub use worker::{Delivery, Destination, Health, Wants};
 
 /// Why telemetry could not start.

@@ -3,13 +3,11 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use trace::semconv::Vocabularies;
-
 use crate::log::AccessLog;
 use crate::metrics::Metrics;
 use crate::otlp::{self, Otlp};
 use crate::stdout::{Form, Layout, Style, Terminal};
-use crate::{Batch, Exits, Resource, StartError, Wants};
+use crate::{Batch, Exits, Resource, StartError, View, Wants};
 
 /// One configured destination of traces. Each gets those that sampling has chosen.
 pub enum Exporter {
@@ -24,8 +22,8 @@ pub enum Exporter {
     Stdout {
         /// The form.
         format: StdoutFormat,
-        /// Attributes beyond the router's own, in the JSON forms.
-        vocabularies: Vocabularies,
+        /// What it gets of each record, in the JSON forms.
+        view: View,
         /// How records are gathered; [`Batch::TERMINAL`] unless set.
         batch: Batch,
         /// Where to.
@@ -82,8 +80,8 @@ pub fn start(
                 warn_of_plaintext(&config);
                 exits.add(kind, Wants::Sampled, batch, Otlp::new(&config, resource.clone())?)?;
             }
-            Exporter::Stdout { format, vocabularies, batch, writer } => {
-                let form = form(format, resource, vocabularies);
+            Exporter::Stdout { format, view, batch, writer } => {
+                let form = form(format, resource, view);
                 exits.add(kind, Wants::Sampled, batch, Terminal::new(form, writer))?;
             }
         }
@@ -92,13 +90,13 @@ pub fn start(
     Ok(exits)
 }
 
-fn form(format: StdoutFormat, resource: &Resource, vocabularies: Vocabularies) -> Form {
+fn form(format: StdoutFormat, resource: &Resource, view: View) -> Form {
     let layout = match format {
         StdoutFormat::Tree(style) => return Form::Tree(style),
         StdoutFormat::Json => Layout::Line,
         StdoutFormat::Pretty => Layout::Pretty,
     };
-    Form::Json { layout, resource: resource.clone(), vocabularies }
+    Form::Json { layout, resource: resource.clone(), view }
 }
 
 fn warn_of_plaintext(config: &otlp::Config) {

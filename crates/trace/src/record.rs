@@ -182,6 +182,8 @@ pub struct Record {
     pub fault: Option<RootFault>,
     /// Events of the root.
     pub events: Vec<Event>,
+    /// How many more happened than were kept.
+    pub dropped_events: u32,
     /// Length in nanoseconds; set when finished.
     pub duration_ns: u64,
     spans: Vec<Span>,
@@ -216,6 +218,7 @@ impl Record {
             refused_by: None,
             fault: None,
             events: Vec::new(),
+            dropped_events: 0,
             duration_ns: 0,
             // The usual forwarded request has nine spans.
             spans: Vec::with_capacity(10),
@@ -264,11 +267,13 @@ impl Record {
         &self.spans
     }
 
-    /// Adds an event to the root, at most [`MAX_EVENTS`].
+    /// Adds an event to the root, or counts it if there are [`MAX_EVENTS`] already.
     pub fn push_event(&mut self, kind: EventKind) {
         if self.events.len() < MAX_EVENTS {
             let at_ns = self.clock.elapsed_ns();
             self.events.push(Event { at_ns, kind });
+        } else {
+            self.dropped_events = self.dropped_events.saturating_add(1);
         }
     }
 
@@ -344,6 +349,7 @@ impl Record {
             status: SpanStatus::Unset,
             finding,
             events: Vec::new(),
+            dropped_events: 0,
             links: Vec::new(),
             failure: None,
             cancelled: false,

@@ -188,6 +188,8 @@ pub struct Span {
     pub finding: Finding,
     /// What happened within it, in order; at most [`MAX_EVENTS`].
     pub events: Vec<Event>,
+    /// How many more happened than were kept.
+    pub dropped_events: u32,
     /// Where it points.
     pub links: Vec<Link>,
     /// Set when the stage itself failed.
@@ -205,10 +207,12 @@ impl Span {
         self.end_ns.map_or(0, |end| end.saturating_sub(self.start_ns))
     }
 
-    /// Adds an event unless the span has [`MAX_EVENTS`] already.
+    /// Adds an event, or counts it if the span has [`MAX_EVENTS`] already.
     pub fn push_event(&mut self, at_ns: u64, kind: EventKind) {
         if self.events.len() < MAX_EVENTS {
             self.events.push(Event { at_ns, kind });
+        } else {
+            self.dropped_events = self.dropped_events.saturating_add(1);
         }
     }
 }

@@ -139,7 +139,10 @@ fn apply(mut policy: TracingPolicy, change: &Change) -> Result<TracingPolicy, &'
 }
 
 /// The rules after a change; `None` when every one is off.
-fn apply_keep(before: Option<&KeepRules>, change: &KeepChange) -> Result<Option<Arc<KeepRules>>, &'static str> {
+fn apply_keep(
+    before: Option<&KeepRules>,
+    change: &KeepChange,
+) -> Result<Option<Arc<KeepRules>>, &'static str> {
     let mut rules = before.cloned().unwrap_or_default();
     for (rule, wanted) in [
         (&mut rules.errors, change.errors),
@@ -160,7 +163,10 @@ fn apply_keep(before: Option<&KeepRules>, change: &KeepChange) -> Result<Option<
     Ok((rules != KeepRules::default()).then(|| Arc::new(rules)))
 }
 
-fn attribute_rules(written: &[String]) -> Result<Vec<(Arc<str>, Arc<str>)>, &'static str> {
+/// A custom attribute and the value that keeps a trace.
+type AttributeRule = (Arc<str>, Arc<str>);
+
+fn attribute_rules(written: &[String]) -> Result<Vec<AttributeRule>, &'static str> {
     if written.len() > MAX_ATTRIBUTE_RULES {
         return Err("`keep.attributes` takes at most 32 rules.");
     }

@@ -10,7 +10,7 @@ use telemetry::log::{LogConfig, LogFormat};
 use telemetry::metrics::{LegacyNames, Metrics, Names};
 use telemetry::otlp;
 use telemetry::stdout::Style;
-use telemetry::{AccessLines, Batch, Exits, Exporter, Resource, StdoutFormat};
+use telemetry::{AccessLines, Batch, Exits, Exporter, Limits, Resource, StdoutFormat, View};
 use trace::propagation::{Propagator, Propagators};
 use trace::sampling::{AdaptiveRate, KeepRules, Sampler, UnsampledParent};
 use trace::semconv::Vocabularies;
@@ -68,7 +68,7 @@ pub(crate) fn start(
     let mut exporters = Vec::new();
     if tracing.enabled {
         for destination in &tracing.destinations {
-            exporters.push(exporter(destination)?);
+            exporters.push(exporter(destination, tracing.limits)?);
         }
     }
     telemetry::start(metrics, &resource, exporters, access).map_err(|error| error.to_string())
@@ -158,23 +158,24 @@ fn resource(setting: &setting::Resource) -> Resource {
     resource
 }
 
-fn exporter(destination: &setting::Destination) -> Result<Exporter, String> {
+fn exporter(destination: &setting::Destination, limits: setting::SpanLimits) -> Result<Exporter, String> {
     let vocabularies = Vocabularies {
         openinference: destination.semconv.contains(&setting::Semconv::OpenInference),
         genai: destination.semconv.contains(&setting::Semconv::GenAi),
     };
+    let setting::SpanLimits { attributes, events, links, attribute_bytes } = limits;
+    let view = View { vocabularies, limits: Limits { attributes, events, links, attribute_bytes } };
     Ok(match &destination.exporter {
-        setting::Exporter::Otlp(otlp) => Exporter::Otlp {
-            config: Box::new(otlp_config(otlp, vocabularies)?),
-            batch: batch(&destination.batch),
-        },
+        setting::Exporter::Otlp(otlp) => {
+            Exporter::Otlp { config: Box::new(otlp_config(otlp, view)?), batch: batch(&destination.batch) }
+        }
         setting::Exporter::Stdout(format) => Exporter::Stdout {
             format: match format {
                 setting::StdoutFormat::Json => StdoutFormat::Json,
                 setting::StdoutFormat::Pretty => StdoutFormat::Pretty,
                 setting::StdoutFormat::Tree => StdoutFormat::Tree(Style::for_stream(&std::io::stdout())),
             },
-            vocabularies,
+            view,
             batch: Batch::TERMINAL,
             writer: Box::new(std::io::stdout()),
         },
@@ -185,7 +186,7 @@ fn batch(setting: &setting::Batch) -> Batch {
     Batch { queue_records: setting.queue, size_spans: setting.size, interval: setting.interval }
 }
 
-fn otlp_config(setting: &setting::Otlp, vocabularies: Vocabularies) -> Result<otlp::Config, String> {
+fn otlp_config(setting: &setting::Otlp, view: View) -> Result<otlp::Config, String> {
     let (protocol, port) = match setting.protocol {
         setting::Protocol::Grpc => (otlp::Protocol::Grpc, otlp::GRPC_PORT),
         setting::Protocol::HttpProtobuf => (otlp::Protocol::HttpProtobuf, otlp::HTTP_PORT),
@@ -221,7 +222,7 @@ fn otlp_config(setting: &setting::Otlp, vocabularies: Vocabularies) -> Result<ot
             identity: identity.transpose()?,
             server_name: setting.tls.server_name.clone(),
         },
-        vocabularies,
+        view,
         protocol,
         endpoint,
     })

@@ -12,25 +12,22 @@ use opentelemetry_proto::tonic::trace::v1::{
     ResourceSpans, ScopeSpans, Span as OtlpSpan, SpanFlags, Status, span, status,
 };
 use trace::propagation::TraceContext;
-use trace::semconv::{self, Attribute, Value, Vocabularies};
+use trace::semconv::{Attribute, Value};
 use trace::{Event, Link, ROOT_SPAN_NAME, Record, Span, SpanId, SpanKind, SpanStatus};
 
-use crate::Resource;
+use crate::view::Kept;
+use crate::{Resource, View};
 
 /// Name of the instrumentation scope.
 pub const SCOPE_NAME: &str = "semantic-router";
 
 /// One export of all spans of these records, under one resource and one scope.
-pub fn export_request(
-    records: &[Arc<Record>],
-    resource: &Resource,
-    vocabularies: Vocabularies,
-) -> ExportTraceServiceRequest {
+pub fn export_request(records: &[Arc<Record>], resource: &Resource, view: View) -> ExportTraceServiceRequest {
     let count = records.iter().map(|record| record.spans().len() + 1).sum();
     let mut spans = Vec::with_capacity(count);
     for record in records {
-        spans.push(root(record, vocabularies));
-        spans.extend(record.spans().iter().map(|span| child(record, span, vocabularies)));
+        spans.push(root(record, view));
+        spans.extend(record.spans().iter().map(|span| child(record, span, view)));
     }
     let scope = InstrumentationScope {
         name: SCOPE_NAME.to_owned(),
@@ -48,7 +45,10 @@ pub fn export_request(
     }
 }
 
-fn root(record: &Record, vocabularies: Vocabularies) -> OtlpSpan {
+fn root(record: &Record, view: View) -> OtlpSpan {
+    let attributes = view.root(record);
+    let events = view.limits.events(&record.events, record.dropped_events);
+    let links = view.limits.links(&record.links);
     OtlpSpan {
         name: ROOT_SPAN_NAME.to_owned(),
         kind: kind(SpanKind::Server),
@@ -57,15 +57,21 @@ fn root(record: &Record, vocabularies: Vocabularies) -> OtlpSpan {
         flags: flags(record, if record.parent.is_some() { Parent::Remote } else { Parent::Local }),
         start_time_unix_nano: record.clock.unix_ns(0),
         end_time_unix_nano: record.clock.unix_ns(record.duration_ns),
-        attributes: key_values(semconv::root_attributes(record, vocabularies)),
-        events: record.events.iter().map(|event| otlp_event(record, event)).collect(),
-        links: record.links.iter().map(otlp_link).collect(),
+        attributes: key_values(attributes.kept),
+        dropped_attributes_count: attributes.dropped,
+        events: otlp_events(record, &events, view),
+        dropped_events_count: events.dropped,
+        links: links.kept.iter().map(otlp_link).collect(),
+        dropped_links_count: links.dropped,
         status: otlp_status(&record.status()),
         ..common(record, record.root_id)
     }
 }
 
-fn child(record: &Record, span: &Span, vocabularies: Vocabularies) -> OtlpSpan {
+fn child(record: &Record, span: &Span, view: View) -> OtlpSpan {
+    let attributes = view.span(record, span);
+    let events = view.limits.events(&span.events, span.dropped_events);
+    let links = view.limits.links(&span.links);
     OtlpSpan {
         name: span.stage.span_name().to_owned(),
         kind: kind(span.stage.kind()),
@@ -73,9 +79,12 @@ fn child(record: &Record, span: &Span, vocabularies: Vocabularies) -> OtlpSpan {
         flags: flags(record, Parent::Local),
         start_time_unix_nano: record.clock.unix_ns(span.start_ns),
         end_time_unix_nano: record.clock.unix_ns(span.end_ns.unwrap_or(span.start_ns)),
-        attributes: key_values(semconv::span_attributes(record, span, vocabularies)),
-        events: span.events.iter().map(|event| otlp_event(record, event)).collect(),
-        links: span.links.iter().map(otlp_link).collect(),
+        attributes: key_values(attributes.kept),
+        dropped_attributes_count: attributes.dropped,
+        events: otlp_events(record, &events, view),
+        dropped_events_count: events.dropped,
+        links: links.kept.iter().map(otlp_link).collect(),
+        dropped_links_count: links.dropped,
         status: otlp_status(&span.status),
         ..common(record, span.id)
     }
@@ -129,13 +138,14 @@ fn otlp_status(status: &SpanStatus) -> Option<Status> {
     }
 }
 
-fn otlp_event(record: &Record, event: &Event) -> span::Event {
-    span::Event {
+fn otlp_events(record: &Record, events: &Kept<&[Event]>, view: View) -> Vec<span::Event> {
+    let event = |event: &Event| span::Event {
         time_unix_nano: record.clock.unix_ns(event.at_ns),
         name: event.kind.name().to_owned(),
-        attributes: key_values(semconv::event_attributes(&event.kind)),
+        attributes: key_values(view.event(&event.kind)),
         dropped_attributes_count: 0,
-    }
+    };
+    events.kept.iter().map(event).collect()
 }
 
 fn otlp_link(link: &Link) -> span::Link {

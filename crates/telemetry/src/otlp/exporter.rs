@@ -4,7 +4,6 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use trace::semconv::Vocabularies;
 use trace::{Record, Text};
 
 use super::failures::Failures;
@@ -12,12 +11,12 @@ use super::grpc::Grpc;
 use super::http::Http;
 use super::retry::{Retry, Verdict};
 use super::{Config, ConfigError, Protocol, convert};
-use crate::{Delivery, Destination, Resource};
+use crate::{Delivery, Destination, Resource, View};
 
 /// Sends records to a collector.
 pub struct Otlp {
     resource: Resource,
-    vocabularies: Vocabularies,
+    view: View,
     retry: Retry,
     way: Way,
     failures: Failures,
@@ -48,13 +47,7 @@ impl Otlp {
             Protocol::Grpc => Way::Grpc(Box::new(Grpc::new(config)?)),
             Protocol::HttpProtobuf => Way::Http(Box::new(Http::new(config)?)),
         };
-        Ok(Otlp {
-            resource,
-            vocabularies: config.vocabularies,
-            retry: config.retry,
-            way,
-            failures: Failures::default(),
-        })
+        Ok(Otlp { resource, view: config.view, retry: config.retry, way, failures: Failures::default() })
     }
 }
 
@@ -63,7 +56,7 @@ impl Destination for Otlp {
         let mut attempt = 1;
         loop {
             // Sending takes the message; converting again costs no more than keeping a copy.
-            let message = convert::export_request(batch, &self.resource, self.vocabularies);
+            let message = convert::export_request(batch, &self.resource, self.view);
             let answer = match &mut self.way {
                 Way::Grpc(grpc) => grpc.send(message).await,
                 Way::Http(http) => http.send(&message).await,

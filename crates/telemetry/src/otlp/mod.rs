@@ -18,7 +18,8 @@ pub use convert::{SCOPE_NAME, export_request};
 pub use endpoint::{Endpoint, EndpointError, Transport};
 pub use exporter::Otlp;
 pub use retry::Retry;
-use trace::semconv::Vocabularies;
+
+use crate::View;
 
 /// OTLP's port for gRPC.
 pub const GRPC_PORT: u16 = 4317;
@@ -99,8 +100,8 @@ pub struct Config {
     pub retry: Retry,
     /// Certificates, where the way is encrypted.
     pub tls: Tls,
-    /// Attributes beyond the router's own.
-    pub vocabularies: Vocabularies,
+    /// What it gets of each record.
+    pub view: View,
 }
 
 impl Config {
@@ -114,7 +115,7 @@ impl Config {
             timeout: Duration::from_secs(10),
             retry: Retry::default(),
             tls: Tls::default(),
-            vocabularies: Vocabularies::default(),
+            view: View::default(),
         }
     }
 }

@@ -6,11 +6,11 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use trace::propagation::TraceContext;
-use trace::semconv::{self, Attribute, Value, Vocabularies};
-use trace::{Event, Link, ROOT_SPAN_NAME, Record, SpanId, SpanKind, SpanStatus, TraceId};
+use trace::semconv::{Attribute, Value};
+use trace::{Event, Link, ROOT_SPAN_NAME, Record, Span, SpanId, SpanKind, SpanStatus, TraceId};
 
-use crate::Resource;
 use crate::time::rfc3339;
+use crate::{Resource, View};
 
 /// How an object is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +22,11 @@ pub enum Layout {
 }
 
 /// The spans of a record, the root first, each as one object followed by a line end.
-pub fn json(record: &Record, resource: &Resource, vocabularies: Vocabularies, layout: Layout) -> String {
+pub fn json(record: &Record, resource: &Resource, view: View, layout: Layout) -> String {
     let mut text = String::new();
     let pair = |(key, value)| (Cow::Borrowed(key), Value::String(Cow::Borrowed(value)));
     let resource = Attributes(resource.attributes().map(pair).collect());
-    for span in spans(record, &resource, vocabularies) {
+    for span in spans(record, &resource, view) {
         let object = match layout {
             Layout::Line => serde_json::to_string(&span),
             Layout::Pretty => serde_json::to_string_pretty(&span),
@@ -51,6 +51,12 @@ struct JsonSpan<'a> {
     status: Status<'a>,
     events: Vec<JsonEvent<'a>>,
     links: Vec<JsonLink>,
+    #[serde(skip_serializing_if = "is_zero")]
+    dropped_attributes: u32,
+    #[serde(skip_serializing_if = "is_zero")]
+    dropped_events: u32,
+    #[serde(skip_serializing_if = "is_zero")]
+    dropped_links: u32,
     resource: &'a Attributes<'a>,
 }
 
@@ -88,6 +94,11 @@ struct JsonLink {
     span_context: Context,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
 /// A list of `{"Key", "Value"}`.
 struct Attributes<'a>(Vec<Attribute<'a>>);
 
@@ -121,35 +132,54 @@ impl Serialize for Pair<'_> {
 fn spans<'a>(
     record: &'a Record,
     resource: &'a Attributes<'a>,
-    vocabularies: Vocabularies,
+    view: View,
 ) -> impl Iterator<Item = JsonSpan<'a>> {
-    let root = JsonSpan {
+    std::iter::once(root(record, resource, view))
+        .chain(record.spans().iter().map(move |span| child(record, span, resource, view)))
+}
+
+fn root<'a>(record: &'a Record, resource: &'a Attributes<'a>, view: View) -> JsonSpan<'a> {
+    let attributes = view.root(record);
+    let shown_events = view.limits.events(&record.events, record.dropped_events);
+    let shown_links = view.limits.links(&record.links);
+    JsonSpan {
         name: ROOT_SPAN_NAME,
         span_context: own_context(record, record.root_id),
-        attributes: Attributes(semconv::root_attributes(record, vocabularies)),
+        attributes: Attributes(attributes.kept),
         duration: record.duration_ns,
         parent: record.parent.as_ref().map(remote_context),
         kind: SpanKind::Server.as_str(),
         start_time: rfc3339(record.clock.unix_ns(0)),
         status: root_status(record),
-        events: events(record, &record.events),
-        links: links(&record.links),
+        events: events(record, shown_events.kept, view),
+        links: links(shown_links.kept),
+        dropped_attributes: attributes.dropped,
+        dropped_events: shown_events.dropped,
+        dropped_links: shown_links.dropped,
         resource,
-    };
-    let children = record.spans().iter().map(move |span| JsonSpan {
+    }
+}
+
+fn child<'a>(record: &'a Record, span: &'a Span, resource: &'a Attributes<'a>, view: View) -> JsonSpan<'a> {
+    let attributes = view.span(record, span);
+    let shown_events = view.limits.events(&span.events, span.dropped_events);
+    let shown_links = view.limits.links(&span.links);
+    JsonSpan {
         name: span.stage.span_name(),
         span_context: own_context(record, span.id),
-        attributes: Attributes(semconv::span_attributes(record, span, vocabularies)),
+        attributes: Attributes(attributes.kept),
         duration: span.duration_ns(),
         parent: Some(own_context(record, record.root_id)),
         kind: span.stage.kind().as_str(),
         start_time: rfc3339(record.clock.unix_ns(span.start_ns)),
         status: status(&span.status),
-        events: events(record, &span.events),
-        links: links(&span.links),
+        events: events(record, shown_events.kept, view),
+        links: links(shown_links.kept),
+        dropped_attributes: attributes.dropped,
+        dropped_events: shown_events.dropped,
+        dropped_links: shown_links.dropped,
         resource,
-    });
-    std::iter::once(root).chain(children)
+    }
 }
 
 fn own_context(record: &Record, span_id: SpanId) -> Context {
@@ -184,11 +214,11 @@ fn status(status: &SpanStatus) -> Status<'_> {
     }
 }
 
-fn events<'a>(record: &Record, events: &'a [Event]) -> Vec<JsonEvent<'a>> {
+fn events<'a>(record: &Record, events: &'a [Event], view: View) -> Vec<JsonEvent<'a>> {
     let event = |event: &'a Event| JsonEvent {
         name: event.kind.name(),
         time: rfc3339(record.clock.unix_ns(event.at_ns)),
-        attributes: Attributes(semconv::event_attributes(&event.kind)),
+        attributes: Attributes(view.event(&event.kind)),
     };
     events.iter().map(event).collect()
 }

@@ -10,12 +10,11 @@ use std::io::Write;
 use std::sync::Arc;
 
 pub use json::{Layout, json};
-use trace::semconv::Vocabularies;
 use trace::{Record, Text};
 pub(crate) use tree::model;
 pub use tree::{Colour, Show, Style, branches, tree};
 
-use crate::{Delivery, Destination, Resource};
+use crate::{Delivery, Destination, Resource, View};
 
 /// The form of a record at the terminal.
 #[derive(Clone, Debug)]
@@ -28,8 +27,8 @@ pub enum Form {
         layout: Layout,
         /// Who we are: on every span.
         resource: Resource,
-        /// Attributes beyond the router's own.
-        vocabularies: Vocabularies,
+        /// What is shown of each record.
+        view: View,
     },
 }
 
@@ -50,9 +49,7 @@ impl<W: Write + Send + 'static> Terminal<W> {
         for record in batch {
             let text = match &self.form {
                 Form::Tree(style) => tree(record, *style) + "\n",
-                Form::Json { layout, resource, vocabularies } => {
-                    json(record, resource, *vocabularies, *layout)
-                }
+                Form::Json { layout, resource, view } => json(record, resource, *view, *layout),
             };
             self.writer.write_all(text.as_bytes())?;
         }

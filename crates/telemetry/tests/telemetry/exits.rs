@@ -10,9 +10,8 @@ use telemetry::log::{LogConfig, LogFormat, subscriber};
 use telemetry::metrics::{Format, LegacyNames, Metrics, Names};
 use telemetry::stdout::{Colour, Style};
 use telemetry::{
-    AccessLines, Batch, Delivery, Destination, Exits, Exporter, Resource, StdoutFormat, Wants, start,
+    AccessLines, Batch, Delivery, Destination, Exits, Exporter, Resource, StdoutFormat, View, Wants, start,
 };
-use trace::semconv::Vocabularies;
 use trace::{Record, RecordSink};
 
 struct Counting(Arc<AtomicUsize>);
@@ -51,7 +50,7 @@ fn metrics() -> Arc<Metrics> {
 fn stdout(writer: impl std::io::Write + Send + 'static) -> Exporter {
     Exporter::Stdout {
         format: StdoutFormat::Tree(Style::PLAIN),
-        vocabularies: Vocabularies::default(),
+        view: View::default(),
         batch: Batch::TERMINAL,
         writer: Box::new(writer),
     }

@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::{Span, span, status};
-use telemetry::{Resource, otlp};
-use trace::semconv::Vocabularies;
+use telemetry::{Limits, Resource, View, otlp};
 
 fn spans(record: trace::Record) -> Vec<Span> {
+    spans_in(record, View::default())
+}
+
+fn spans_in(record: trace::Record, view: View) -> Vec<Span> {
     let resource = Resource::new("router").environment("production");
-    let mut request = otlp::export_request(&[Arc::new(record)], &resource, Vocabularies::default());
+    let mut request = otlp::export_request(&[Arc::new(record)], &resource, view);
     assert_eq!(request.resource_spans.len(), 1);
     let mut of_resource = request.resource_spans.remove(0);
     assert_eq!(of_resource.scope_spans.len(), 1);
@@ -98,7 +101,7 @@ fn faults_become_status_and_exception_and_links_survive() {
 #[test]
 fn the_resource_names_the_service_and_no_foreign_sdk() {
     let resource = Resource::new("router").version("v1").instance("i-1").environment("production");
-    let request = otlp::export_request(&[], &resource, Vocabularies::default());
+    let request = otlp::export_request(&[], &resource, View::default());
     let attributes = &request.resource_spans[0].resource.as_ref().unwrap().attributes;
     let value = |key: &str| {
         let pair = attributes.iter().find(|pair| pair.key == key).unwrap();
@@ -114,4 +117,56 @@ fn the_resource_names_the_service_and_no_foreign_sdk() {
     assert_eq!(value("deployment.environment"), "production");
     assert_eq!(value("telemetry.sdk.language"), "rust");
     assert_ne!(value("telemetry.sdk.name"), "opentelemetry");
+}
+
+#[test]
+fn what_is_over_the_limits_of_a_span_is_left_out_and_counted() {
+    let limits = Limits { attributes: 3, events: 1, links: 0, attribute_bytes: 5 };
+    let view = View { limits, ..View::default() };
+    let whole = spans(common::failed());
+    for (span, whole) in spans_in(common::failed(), view).iter().zip(&whole) {
+        assert_eq!(span.attributes.len(), 3);
+        assert_eq!(span.dropped_attributes_count as usize, whole.attributes.len() - 3);
+        assert_eq!(span.dropped_events_count as usize, whole.events.len() - 1);
+        assert_eq!(span.events.len(), 1);
+        for pair in span.attributes.iter().chain(&span.events[0].attributes) {
+            if let Some(Value::StringValue(text)) = pair.value.as_ref().and_then(|value| value.value.as_ref())
+            {
+                assert!(text.len() <= 5, "{} is {text}", pair.key);
+            }
+        }
+    }
+    let linked = &spans_in(common::forwarded(true), view)[4];
+    assert_eq!((linked.links.len(), linked.dropped_links_count), (0, 1));
+    let unbounded = &whole[0];
+    assert_eq!((unbounded.dropped_attributes_count, unbounded.dropped_events_count), (0, 0));
+}
+
+#[test]
+fn events_that_a_record_could_not_hold_are_counted() {
+    let mut record = common::forwarded(true);
+    for _ in 0..200 {
+        record.push_event(trace::EventKind::ClientDisconnected);
+        let upstream = record.stage_mut(trace::Stage::UpstreamRequest).unwrap();
+        upstream.push_event(1, trace::EventKind::FirstToken);
+    }
+    let spans = spans(record);
+    assert_eq!((spans[0].events.len(), spans[0].dropped_events_count), (128, 72));
+    assert_eq!((spans[8].events.len(), spans[8].dropped_events_count), (128, 73));
+}
+
+#[test]
+fn an_attribute_of_a_megabyte_is_cut() {
+    let mut record = common::forwarded(true);
+    let text = "\u{20ac}".repeat(350_000);
+    record.request.custom = vec![(Arc::from("constant"), trace::Text::trusted(text.as_str()))];
+    record.request.custom.push((Arc::from("from.outside"), trace::Text::from_outside(&text)));
+    let root = &spans(record)[0];
+    let length = |key: &str| match attribute(root, key) {
+        Some(Value::StringValue(text)) => text.len(),
+        other => panic!("{key} is {other:?}"),
+    };
+    assert_eq!(length("constant"), 4095, "at a character");
+    assert!(length("from.outside") <= trace::MAX_TEXT_BYTES);
+    assert!(length("metadata") <= 4096);
 }

@@ -9,9 +9,8 @@ use prost::Message;
 use telemetry::log::{AccessLog, LogConfig, LogFormat, subscriber};
 use telemetry::metrics::{Format, LegacyNames, Metrics, Names};
 use telemetry::stdout::{Colour, Layout, Style, json, tree};
-use telemetry::{Destination, Resource, otlp};
+use telemetry::{Destination, Resource, View, otlp};
 use trace::finding::Finding;
-use trace::semconv::Vocabularies;
 use trace::{EventKind, Record, SpanStatus, Stage, StageFailure, Text};
 
 const SECRETS: [(&str, &str); 5] = [
@@ -73,10 +72,10 @@ async fn no_secret_leaves() {
     for (prefix, secret) in SECRETS {
         let record = planted(prefix, secret);
         let resource = Resource::new("router");
-        let message = otlp::export_request(&[Arc::new(record.clone())], &resource, Vocabularies::default());
+        let message = otlp::export_request(&[Arc::new(record.clone())], &resource, View::default());
         let outputs = [
             ("tree", tree(&record, Style::PLAIN)),
-            ("json", json(&record, &resource, Vocabularies::default(), Layout::Line)),
+            ("json", json(&record, &resource, View::default(), Layout::Line)),
             ("otlp", String::from_utf8_lossy(&message.encode_to_vec()).into_owned()),
             ("metrics", metrics_page(&record)),
             ("log", log_lines(&record, &format!("see {prefix}{secret} here")).await),
@@ -96,7 +95,7 @@ async fn no_secret_leaves() {
 #[test]
 fn token_counts_survive() {
     let record = common::forwarded(true);
-    let text = json(&record, &Resource::new("router"), Vocabularies::default(), Layout::Line);
+    let text = json(&record, &Resource::new("router"), View::default(), Layout::Line);
     assert!(text.contains("{\"Key\":\"llm.token_count.prompt\",\"Value\":12}"), "{text}");
     assert!(text.contains("{\"Key\":\"gen_ai.usage.output_tokens\",\"Value\":130}"));
 }

@@ -2,8 +2,8 @@
 
 use crate::common;
 
-use telemetry::Resource;
 use telemetry::stdout::{Colour, Layout, Style, json, tree};
+use telemetry::{Limits, Resource, View};
 use trace::semconv::Vocabularies;
 
 const ROUTER_ONLY: Vocabularies = Vocabularies { openinference: false, genai: false };
@@ -53,7 +53,7 @@ fn colours_only_add_escapes() {
 
 #[test]
 fn json_has_one_object_per_line_with_the_documented_fields_first() {
-    let text = json(&common::forwarded(true), &resource(), Vocabularies::default(), Layout::Line);
+    let text = json(&common::forwarded(true), &resource(), View::default(), Layout::Line);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 11);
     let classification: serde_json::Value = serde_json::from_str(lines[1]).unwrap();
@@ -66,15 +66,27 @@ fn json_has_one_object_per_line_with_the_documented_fields_first() {
 
 #[test]
 fn json_of_a_failed_request() {
-    insta::assert_snapshot!(json(&common::failed(), &resource(), ROUTER_ONLY, Layout::Pretty));
+    insta::assert_snapshot!(json(&common::failed(), &resource(), ROUTER_ONLY.into(), Layout::Pretty));
 }
 
 #[test]
 fn pretty_and_line_say_the_same() {
     let record = common::forwarded(true);
     let of = |layout| -> Vec<serde_json::Value> {
-        let text = json(&record, &resource(), Vocabularies::default(), layout);
+        let text = json(&record, &resource(), View::default(), layout);
         serde_json::Deserializer::from_str(&text).into_iter().map(Result::unwrap).collect()
     };
     assert_eq!(of(Layout::Line), of(Layout::Pretty));
+}
+
+#[test]
+fn objects_say_what_the_limits_left_out() {
+    let limits = Limits { attributes: 2, events: 0, links: 0, attribute_bytes: 6 };
+    let text = json(&common::failed(), &resource(), View { limits, ..View::default() }, Layout::Line);
+    let root: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(root["Attributes"].as_array().unwrap().len(), 2);
+    assert_eq!(root["Attributes"][0]["Value"], "req-ab");
+    assert_eq!((&root["Events"], &root["DroppedEvents"]), (&serde_json::json!([]), &1.into()));
+    assert!(root["DroppedAttributes"].as_u64().unwrap() > 10);
+    assert!(root.get("DroppedLinks").is_none(), "nothing is said of what was not dropped");
 }
