@@ -18,6 +18,7 @@ mod faults;
 mod metrics;
 mod outputs;
 mod policies;
+mod propagation;
 mod samples;
 mod settings;
 mod trees;
