@@ -81,7 +81,7 @@ fn attributes_of_the_operators_own_come_from_headers_metadata_and_constants() {
         let small = backend::small().await;
         let tracing = "sampling: { type: always_on }, attributes: { headers: { customer.id: x-customer }, \
                        metadata: { region: region }, constants: { ring: canary }, user_id_header: x-person }";
-        let trusted = "access: { mode: loopback, trusted_peers: [loopback] }";
+        let trusted = "access: { trusted_peers: [loopback] }";
         let router = Router::start(configured(&small, tracing).and(trusted)).await;
         let mut body = chat("Hello");
         body["metadata"] = serde_json::json!({"region": "eu", "other": "x"});
