@@ -40,13 +40,13 @@ const NAMED_BY: &[NamedBy] = &[
     },
     NamedBy {
         names: &["tonic", "prost"],
-        by: &["gateway", "telemetry"],
-        why: "gRPC is a transport of a door or of an exporter",
+        by: &["gateway", "telemetry", "simulator"],
+        why: "gRPC is a transport of a door or of an exporter; the simulated engine exports for itself, as a real one does",
     },
     NamedBy {
         names: &["opentelemetry-proto", "opentelemetry", "opentelemetry_sdk", "opentelemetry-otlp"],
-        by: &["telemetry"],
-        why: "the record is ours; OTLP is one form that it takes on leaving",
+        by: &["telemetry", "simulator"],
+        why: "the record is ours; OTLP is one form that it takes on leaving. The simulated engine writes its own span, so that it shares no reading of ours",
     },
     NamedBy {
         names: &["prometheus-client"],

@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::journal::Visit;
 use crate::plan::{Chunk, Ending, Plan};
+use crate::traces::OpenSpan;
 use crate::wire::Line;
 
 /// Time for the chunks before a cut or a reset to leave the process, since both throw away what is still queued.
@@ -34,6 +35,7 @@ pub(crate) enum ReplyBody {
 pub(crate) struct Planned {
     plan: Plan,
     visit: Visit,
+    span: Option<OpenSpan>,
     line: Arc<Line>,
     started: Instant,
     latest: Duration,
@@ -54,8 +56,22 @@ impl fmt::Display for BrokenOff {
 impl std::error::Error for BrokenOff {}
 
 impl Planned {
-    pub(crate) fn new(plan: Plan, visit: Visit, line: Arc<Line>, started: Instant) -> Self {
-        Self { plan, visit, line, started, latest: Duration::ZERO, sleep: None, broken: false }
+    pub(crate) fn new(
+        plan: Plan,
+        visit: Visit,
+        span: Option<OpenSpan>,
+        line: Arc<Line>,
+        started: Instant,
+    ) -> Self {
+        Self { plan, visit, span, line, started, latest: Duration::ZERO, sleep: None, broken: false }
+    }
+
+    /// The span ends before the last bytes leave, so that it lies within its caller's.
+    fn completed(&mut self) {
+        if let (Some(span), Some(generation)) = (self.span.take(), &self.plan.generation) {
+            span.finish(generation);
+        }
+        self.visit.completed();
     }
 
     fn poll_until(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
@@ -78,7 +94,7 @@ impl Planned {
         self.visit.chunk_sent();
         match &self.plan.ending {
             // hyper need not ask again once it has the announced length.
-            Ending::Complete if self.plan.chunks.is_empty() => self.visit.completed(),
+            Ending::Complete if self.plan.chunks.is_empty() => self.completed(),
             Ending::Repeat(bytes) if self.plan.chunks.is_empty() => {
                 let next = Chunk { due: self.latest + self.plan.interval, bytes: bytes.clone() };
                 self.plan.chunks.push_back(next);
@@ -91,7 +107,7 @@ impl Planned {
     fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         match self.plan.ending {
             Ending::Complete => {
-                self.visit.completed();
+                self.completed();
                 Poll::Ready(None)
             }
             // hyper watches the connection meanwhile and drops this body when the client goes.

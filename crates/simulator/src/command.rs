@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 
-use crate::{Answer, FaultRule, Reasoning, Script, ScriptError, Simulator};
+use crate::{Answer, FaultRule, Reasoning, Script, ScriptError, Simulator, Traces};
 
 /// What the command can be told.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct Options {
     pub faults: Vec<String>,
     /// Seed of everything arbitrary.
     pub seed: u64,
+    /// Where spans go.
+    pub traces: Option<Traces>,
     /// Static answers for load tests.
     pub fast: bool,
 }
@@ -52,6 +54,7 @@ impl Default for Options {
             answers: Vec::new(),
             faults: Vec::new(),
             seed: 0,
+            traces: None,
             fast: false,
         }
     }
@@ -85,6 +88,7 @@ impl TryFrom<Options> for Script {
             faults: faults?,
             seed: options.seed,
             created: None,
+            traces: options.traces,
             fast: options.fast,
             reasoning_tokens: defaults.reasoning_tokens,
             embedding_dimensions: defaults.embedding_dimensions,
@@ -92,7 +96,8 @@ impl TryFrom<Options> for Script {
     }
 }
 
-/// Runs a simulator until `shutdown` is ready. `listening` is told the address once, before the first request.
+/// Runs a simulator until `shutdown` is ready. `listening` is told the address once, before the first request. Gives back
+/// how many spans could not be delivered.
 ///
 /// # Errors
 /// The options cannot be read (kind `InvalidInput`), or the address cannot be bound.
@@ -100,13 +105,12 @@ pub async fn serve(
     options: Options,
     listening: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = ()>,
-) -> std::io::Result<()> {
+) -> std::io::Result<u64> {
     let listen = options.listen;
     let script = Script::try_from(options)
         .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidInput, error))?;
     let simulator = Simulator::start(script, listen).await?;
     listening(simulator.address());
     shutdown.await;
-    simulator.shutdown().await;
-    Ok(())
+    Ok(simulator.shutdown().await)
 }

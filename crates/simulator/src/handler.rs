@@ -15,16 +15,17 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::api::{self, ApiError, Embedding, EmbeddingUsage, List, Model};
 use crate::body::{Planned, ReplyBody};
-use crate::compose;
+use crate::compose::{self, Composition};
 use crate::embedding;
 use crate::fast::Fast;
-use crate::format::{self, Meta};
+use crate::format::{self, Meta, Pace};
 use crate::journal::{Journal, Outcome, SeenRequest, Visit};
 use crate::plan::{Plan, Start};
 use crate::request::{ChatRequest, CompletionRequest, EmbeddingRequest, Encoding, Sampling, texts};
 use crate::rule::{self, Target};
 use crate::script::Script;
 use crate::text;
+use crate::traces::{Generation, SamplingParameters, Tracer};
 use crate::wire::Line;
 
 /// The header that names the backend.
@@ -44,12 +45,13 @@ pub(crate) struct Backend {
     pub(crate) journal: Arc<Journal>,
     pub(crate) fast: Option<Fast>,
     posts: AtomicU64,
+    tracer: Option<Tracer>,
 }
 
 impl Backend {
-    pub(crate) fn new(script: Script, name: HeaderValue) -> Self {
+    pub(crate) fn new(script: Script, name: HeaderValue, tracer: Option<Tracer>) -> Self {
         let fast = script.fast.then(|| Fast::new(&script, &name));
-        Self { script, name, journal: Journal::new(), fast, posts: AtomicU64::new(0) }
+        Self { script, name, journal: Journal::new(), fast, posts: AtomicU64::new(0), tracer }
     }
 
     /// Answers one request. Ends early, by never ending, when the script resets the connection.
@@ -81,8 +83,10 @@ impl Backend {
                 std::future::pending::<()>().await;
             }
         }
+        let span = self.tracer.as_ref().filter(|_| plan.generation.is_some());
+        let span = span.and_then(|tracer| tracer.begin(&parts.headers, started));
         self.response(plan, |plan| {
-            ReplyBody::Planned(Box::new(Planned::new(plan, visit, line.clone(), started)))
+            ReplyBody::Planned(Box::new(Planned::new(plan, visit, span, line.clone(), started)))
         })
     }
 
@@ -119,7 +123,7 @@ impl Backend {
         match (&parts.method, parts.uri.path()) {
             (&Method::POST, "/v1/chat/completions") => self.chat(body, number),
             (&Method::POST, "/v1/completions") => self.completion(body, number),
-            (&Method::POST, "/v1/embeddings") => self.embeddings(body),
+            (&Method::POST, "/v1/embeddings") => self.embeddings(body, number),
             (&Method::GET, "/v1/models") => Ok(Plan::whole(
                 StatusCode::OK,
                 model_list(&self.script.models, created(&self.script)),
@@ -155,12 +159,14 @@ impl Backend {
         let made = compose::chat(&self.script, &request, model);
         let meta = Meta { id: self.id("chatcmpl-", number), created: created(&self.script), model };
         let pace = self.pace();
+        let generation = generation(&meta, &made, &pace, &request.sampling, request.max_tokens());
         if request.sampling.streams() {
             let usage = request.sampling.includes_usage().then_some(&made.usage);
             let chunks = format::chat_stream(&meta, &made, choices, &pace, usage);
-            return Ok(Plan::stream(chunks, pace.interval));
+            return Ok(Plan::stream(chunks, pace.interval).generated(generation));
         }
-        Ok(Plan::whole(StatusCode::OK, format::chat(&meta, &made, choices), pace.due(made.length())))
+        let answer = format::chat(&meta, &made, choices);
+        Ok(Plan::whole(StatusCode::OK, answer, pace.due(made.length())).generated(generation))
     }
 
     fn completion(&self, body: &[u8], number: u64) -> Result<Plan, ApiError> {
@@ -177,15 +183,17 @@ impl Backend {
         let made = compose::completion(&self.script, &prompt, &request.sampling, model);
         let meta = Meta { id: self.id("cmpl-", number), created: created(&self.script), model };
         let pace = self.pace();
+        let generation = generation(&meta, &made, &pace, &request.sampling, request.sampling.max_tokens);
         if request.sampling.streams() {
             let usage = request.sampling.includes_usage().then_some(&made.usage);
             let chunks = format::text_stream(&meta, &made, choices, &pace, usage);
-            return Ok(Plan::stream(chunks, pace.interval));
+            return Ok(Plan::stream(chunks, pace.interval).generated(generation));
         }
-        Ok(Plan::whole(StatusCode::OK, format::text(&meta, &made, choices), pace.due(made.length())))
+        let answer = format::text(&meta, &made, choices);
+        Ok(Plan::whole(StatusCode::OK, answer, pace.due(made.length())).generated(generation))
     }
 
-    fn embeddings(&self, body: &[u8]) -> Result<Plan, ApiError> {
+    fn embeddings(&self, body: &[u8], number: u64) -> Result<Plan, ApiError> {
         let request: EmbeddingRequest = parsed(body)?;
         let model = self.model(request.model.as_deref())?;
         let Some(inputs) = texts(&request.input).filter(|inputs| inputs.len() <= MAX_INPUTS) else {
@@ -203,7 +211,18 @@ impl Backend {
         }
         let encoding = request.encoding_format.unwrap_or_default();
         let list = embedding_list(&inputs, model, dimensions, encoding, self.script.seed);
-        Ok(Plan::whole(StatusCode::OK, list, Duration::from_millis(self.script.first_token_ms)))
+        let took = Duration::from_millis(self.script.first_token_ms);
+        let generation = Generation {
+            id: self.id("embd-", number),
+            model: model.into(),
+            prompt_tokens: tokens(&inputs),
+            completion_tokens: 0,
+            queued: Duration::ZERO,
+            prefill: took,
+            decode: Duration::ZERO,
+            sampling: None,
+        };
+        Ok(Plan::whole(StatusCode::OK, list, took).generated(generation))
     }
 
     /// The model that answers: the named one, or the first when none is named.
@@ -226,10 +245,10 @@ impl Backend {
         format!("{prefix}{:032x}", fastrand::Rng::with_seed(mixed).u128(..))
     }
 
-    fn pace(&self) -> format::Pace {
+    fn pace(&self) -> Pace {
         let rate = self.script.tokens_per_second;
         let interval = if rate > 0.0 { Duration::try_from_secs_f64(1.0 / rate).ok() } else { None };
-        format::Pace {
+        Pace {
             first: Duration::from_millis(self.script.first_token_ms),
             interval: interval.unwrap_or_default(),
         }
@@ -264,7 +283,7 @@ pub(crate) fn embedding_list(
     encoding: Encoding,
     seed: u64,
 ) -> Vec<u8> {
-    let tokens = inputs.iter().map(|input| text::count(input)).fold(0, u32::saturating_add);
+    let tokens = tokens(inputs);
     let embedding = |(index, input): (usize, &String)| Embedding {
         object: "embedding",
         index,
@@ -273,6 +292,36 @@ pub(crate) fn embedding_list(
     let data = inputs.iter().enumerate().map(embedding).collect();
     let usage = Some(EmbeddingUsage { prompt_tokens: tokens, total_tokens: tokens });
     api::json(&List { object: "list", data, model: Some(model), usage })
+}
+
+fn tokens(inputs: &[String]) -> u32 {
+    inputs.iter().map(|input| text::count(input)).fold(0, u32::saturating_add)
+}
+
+/// What the engine does for an answer: all choices at once, with vLLM's defaults for what the request leaves open.
+fn generation(
+    meta: &Meta<'_>,
+    made: &Composition,
+    pace: &Pace,
+    asked: &Sampling,
+    max_tokens: Option<u32>,
+) -> Generation {
+    let prompt_tokens = made.usage.prompt_tokens;
+    Generation {
+        id: meta.id.clone(),
+        model: meta.model.into(),
+        prompt_tokens,
+        completion_tokens: made.usage.completion_tokens,
+        queued: Duration::ZERO,
+        prefill: pace.first,
+        decode: pace.due(made.length()).saturating_sub(pace.first),
+        sampling: Some(SamplingParameters {
+            n: asked.n.unwrap_or(1),
+            max_tokens: max_tokens.unwrap_or(MAX_MODEL_LEN.saturating_sub(prompt_tokens)),
+            temperature: asked.temperature.unwrap_or(1.0),
+            top_p: asked.top_p.unwrap_or(1.0),
+        }),
+    }
 }
 
 fn seen(parts: &Parts, body: Bytes, at: Instant) -> SeenRequest {

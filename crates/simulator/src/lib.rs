@@ -32,6 +32,11 @@
 //! - Embeddings: texts that share words are near each other; `float` and `base64`.
 //! - Tokens are counted by a rule of thumb: a word of up to eight characters is one.
 //!
+//! # Traces
+//!
+//! With [`Traces`], each request that the engine has finished leaves a span `llm_request` as vLLM writes it: a child of
+//! the caller's span, with `gen_ai.latency.*` and `gen_ai.usage.*`, over OTLP/gRPC. Off by default, and in fast mode.
+//!
 //! # Faults
 //!
 #![doc = include_str!("faults.md")]
@@ -54,6 +59,7 @@ mod script;
 mod server;
 mod text;
 mod tools;
+mod traces;
 mod wire;
 
 pub use fault::{FAULT_HELP, Fault};
@@ -61,3 +67,4 @@ pub use journal::{Outcome, SeenRequest};
 pub use rule::{FaultRule, ScriptError, When};
 pub use script::{Answer, Reasoning, Script};
 pub use server::Simulator;
+pub use traces::{OtlpEndpoint, Traces};

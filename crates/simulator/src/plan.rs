@@ -9,6 +9,7 @@ use http::StatusCode;
 
 use crate::Fault;
 use crate::api::{self, DONE};
+use crate::traces::Generation;
 
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
@@ -26,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) ending: Ending,
     /// Time between two tokens.
     pub(crate) interval: Duration,
+    /// What the engine did, if it gets to the end of it.
+    pub(crate) generation: Option<Generation>,
 }
 
 /// When the head goes out.
@@ -78,6 +81,7 @@ impl Plan {
             chunks: VecDeque::from([chunk]),
             ending: Ending::Complete,
             interval: Duration::ZERO,
+            generation: None,
         }
     }
 
@@ -92,7 +96,12 @@ impl Plan {
             chunks,
             ending: Ending::Complete,
             interval,
+            generation: None,
         }
+    }
+
+    pub(crate) fn generated(self, generation: Generation) -> Self {
+        Self { generation: Some(generation), ..self }
     }
 
     fn streams(&self) -> bool {
@@ -129,6 +138,9 @@ impl Plan {
             *after += by;
         }
         self.chunks.iter_mut().for_each(|chunk| chunk.due += by);
+        if let Some(generation) = &mut self.generation {
+            generation.queued += by;
+        }
     }
 
     /// Cuts an answer that is not streamed into chunks, so that faults can count them.
@@ -162,6 +174,7 @@ impl Plan {
             return self.end_after(chunks, Ending::Cut);
         }
         self.end_after(chunks, Ending::Complete);
+        self.generation = None;
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         let mut bytes = b"data: ".to_vec();
         bytes.extend(api::error_body(status, "The simulated engine failed.", None, Some("engine_error")));

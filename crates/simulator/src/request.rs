@@ -57,6 +57,8 @@ pub(crate) struct Sampling {
     pub(crate) n: Option<u32>,
     pub(crate) max_tokens: Option<u32>,
     pub(crate) stop: Option<Stop>,
+    pub(crate) temperature: Option<f64>,
+    pub(crate) top_p: Option<f64>,
 }
 
 impl Sampling {

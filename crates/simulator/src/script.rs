@@ -4,7 +4,7 @@
 
 use std::str::FromStr;
 
-use crate::{FaultRule, ScriptError};
+use crate::{FaultRule, ScriptError, Traces};
 
 /// What one simulated backend is and does.
 #[derive(Clone, Debug)]
@@ -38,7 +38,9 @@ pub struct Script {
     pub seed: u64,
     /// `created` of every answer, in seconds since 1970; `None` reads the clock.
     pub created: Option<u64>,
-    /// For load tests: answers are built once, nothing is parsed, timed or recorded, and faults are off.
+    /// Where the spans of the engine go; `None` writes none.
+    pub traces: Option<Traces>,
+    /// For load tests: answers are built once, nothing is parsed, timed, traced or recorded, and faults are off.
     /// A request whose body holds `"stream":true` gets the stream of `output_tokens` chunks.
     pub fast: bool,
 }
@@ -61,6 +63,7 @@ impl Default for Script {
             faults: Vec::new(),
             seed: 0,
             created: Some(1_750_000_000),
+            traces: None,
             fast: false,
         }
     }

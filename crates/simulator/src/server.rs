@@ -18,6 +18,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::handler::Backend;
 use crate::journal::SeenRequest;
 use crate::script::Script;
+use crate::traces::{self, Exporter};
 use crate::wire::{Line, Wire};
 
 const MAX_CONNECTIONS: usize = 16_384;
@@ -34,6 +35,7 @@ pub struct Simulator {
     backend: Arc<Backend>,
     stop: watch::Sender<bool>,
     listener: JoinHandle<()>,
+    exporter: Option<Exporter>,
 }
 
 impl Simulator {
@@ -47,10 +49,12 @@ impl Simulator {
         })?;
         let listener = TcpListener::bind(bind).await?;
         let address = listener.local_addr()?;
-        let backend = Arc::new(Backend::new(script, name));
+        let traces = script.traces.as_ref().filter(|_| !script.fast);
+        let (tracer, exporter) = traces.map(|traces| traces::exporter(traces, &script.name)).unzip();
+        let backend = Arc::new(Backend::new(script, name, tracer));
         let (stop, stopped) = watch::channel(false);
         let listener = tokio::spawn(accept(listener, backend.clone(), stopped));
-        Ok(Self { address, backend, stop, listener })
+        Ok(Self { address, backend, stop, listener, exporter })
     }
 
     /// The address that it listens on.
@@ -73,11 +77,16 @@ impl Simulator {
         self.backend.journal.ended(count, timeout).await
     }
 
-    /// Stops listening, gives answers in progress a quarter of a second, and closes every connection.
-    pub async fn shutdown(self) {
+    /// Stops listening, gives answers in progress a quarter of a second, and closes every connection; then sends the
+    /// spans that are left, for at most three seconds. Gives back how many spans could not be delivered since the start.
+    pub async fn shutdown(self) -> u64 {
         self.stop.send_replace(true);
         // The task ends by itself; it fails only if it panicked, and then there is nothing left to stop.
         let _ = self.listener.await;
+        match self.exporter {
+            Some(exporter) => exporter.flush().await,
+            None => 0,
+        }
     }
 }
 

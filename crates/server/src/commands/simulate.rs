@@ -1,5 +1,6 @@
 //! `simulate`: a simulated backend.
 
+use simulator::Traces;
 use simulator::command::{Options, serve};
 
 use super::{Failure, asked_to_end, runtime, say};
@@ -20,13 +21,18 @@ pub(crate) fn run(flags: Simulate) -> Result<(), Failure> {
         answers: flags.answers,
         faults: flags.faults,
         seed: flags.seed,
+        traces: flags.otlp_endpoint.map(|endpoint| Traces { endpoint, service: flags.service }),
         fast: flags.fast,
     };
     let listening =
         |address| say(&format!("Simulated backend listening on http://{address} (Ctrl-C ends it)"));
     let served = runtime()?.block_on(async { serve(options, listening, asked_to_end()).await });
-    served.map_err(|error| match error.kind() {
+    let lost = served.map_err(|error| match error.kind() {
         std::io::ErrorKind::InvalidInput => Failure::Configuration(error.to_string()),
         _ => Failure::Running(format!("cannot listen on {listen}: {error}")),
-    })
+    })?;
+    if lost > 0 {
+        say(&format!("{lost} spans could not be delivered; is there an OTLP/gRPC receiver at the endpoint?"));
+    }
+    Ok(())
 }

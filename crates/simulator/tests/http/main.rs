@@ -5,3 +5,4 @@ mod endpoints;
 mod faults;
 mod leaving;
 mod support;
+mod tracing;

@@ -23,8 +23,12 @@ pub(crate) async fn start(script: Script) -> Simulator {
 
 /// A simulator with these rules and an answer of ten tokens.
 pub(crate) async fn faulty(rules: &[&str]) -> Simulator {
+    start(faulty_script(rules)).await
+}
+
+pub(crate) fn faulty_script(rules: &[&str]) -> Script {
     let faults = rules.iter().map(|rule| rule.parse().unwrap()).collect();
-    start(Script { faults, output_tokens: Some(10), ..Script::default() }).await
+    Script { faults, output_tokens: Some(10), ..Script::default() }
 }
 
 pub(crate) fn post(path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
