@@ -18,6 +18,8 @@ pub const PYTHON: &str = "SEMANTIC_ROUTER_PYTHON";
 pub const NODE_MODULES: &str = "SEMANTIC_ROUTER_NODE_MODULES";
 /// Where the collector is.
 pub const ROTEL: &str = "SEMANTIC_ROUTER_ROTEL";
+/// The folder of Prometheus and its tool.
+pub const PROMETHEUS: &str = "SEMANTIC_ROUTER_PROMETHEUS";
 
 /// The path in a variable. Without it the test is noted as skipped, and should return.
 #[must_use]
@@ -54,13 +56,7 @@ impl OpenAi {
     pub async fn run(&self, scenario: &str, base_url: &str, variables: &[(&str, &str)]) -> Value {
         let mut command = self.command();
         command.arg(scenario).env("BASE_URL", base_url).envs(variables.iter().copied());
-        command.stdin(Stdio::null()).kill_on_drop(true);
-        let output = tokio::time::timeout(PATIENCE * 2, command.output()).await.expect("the client ends");
-        let output = output.unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
-        let told = String::from_utf8_lossy(&output.stdout);
-        serde_json::from_str(told.trim()).unwrap_or_else(|error| {
-            panic!("{scenario} told {told:?}: {error}\n{}", String::from_utf8_lossy(&output.stderr))
-        })
+        told(command).await
     }
 
     fn command(&self) -> Command {
@@ -80,6 +76,33 @@ impl OpenAi {
     }
 }
 
+/// Asks one question with OpenAI's Python client under an instrumentation, and gives back the line that tells of it.
+/// `arguments` are those of `traced_openai.py`, `collector` is `host:port` of OTLP over gRPC.
+pub async fn traced_question(
+    python: &Path,
+    arguments: &[&str],
+    base_url: &str,
+    collector: &str,
+    variables: &[(&str, &str)],
+) -> Value {
+    let mut command = Command::new(python);
+    command.arg("-B").arg(script("traced_openai.py")).args(arguments);
+    command.env("BASE_URL", base_url).env("OTLP_ENDPOINT", format!("http://{collector}"));
+    command.envs(variables.iter().copied());
+    told(command).await
+}
+
+/// Runs a program to its end and reads the one line of JSON that it prints.
+async fn told(mut command: Command) -> Value {
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(PATIENCE * 2, command.output()).await.expect("the program ends");
+    let output = output.unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+    let told = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(told.trim()).unwrap_or_else(|error| {
+        panic!("{command:?} told {told:?}: {error}\n{}", String::from_utf8_lossy(&output.stderr))
+    })
+}
+
 /// A running collector.
 #[derive(Debug)]
 pub struct Collector {
@@ -87,6 +110,8 @@ pub struct Collector {
     stdout: BufReader<ChildStdout>,
     /// Where it takes OTLP over gRPC, `host:port`.
     pub grpc: String,
+    /// Where it takes OTLP over HTTP, `host:port`.
+    pub http: String,
 }
 
 impl Collector {
@@ -101,8 +126,8 @@ impl Collector {
         let read = tokio::time::timeout(PATIENCE, stdout.read_line(&mut line)).await;
         read.expect("the collector says where it listens").expect("its output can be read");
         let places: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
-        let grpc = places["grpc"].as_str().expect("a place for gRPC").to_owned();
-        Collector { child, stdout, grpc }
+        let place = |door: &str| places[door].as_str().expect("a place").to_owned();
+        Collector { child, stdout, grpc: place("grpc"), http: place("http") }
     }
 
     /// Ends it; every span that it has taken, in the order of their coming.

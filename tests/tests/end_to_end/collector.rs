@@ -42,18 +42,35 @@ fn without_scope(mut span: Value) -> Value {
 }
 
 #[test]
-fn the_collector_gets_what_the_terminal_shows() {
-    let Some(python) = found("collector::the_collector_gets_what_the_terminal_shows", PYTHON) else { return };
-    let Some(rotel) = found("collector::the_collector_gets_what_the_terminal_shows", ROTEL) else { return };
+fn the_collector_gets_over_grpc_what_the_terminal_shows() {
+    compared("collector::the_collector_gets_over_grpc_what_the_terminal_shows", |collector| {
+        format!("type: otlp, endpoint: '{}', insecure: true", collector.grpc)
+    });
+}
+
+#[test]
+fn the_collector_gets_over_http_what_the_terminal_shows() {
+    compared("collector::the_collector_gets_over_http_what_the_terminal_shows", |collector| {
+        format!(
+            "type: otlp, protocol: http/protobuf, compression: gzip, endpoint: 'http://{}'",
+            collector.http
+        )
+    });
+}
+
+/// Sends requests of every kind and compares each span, field by field. `exporter` is what stands in its braces.
+fn compared(test: &str, exporter: fn(&Collector) -> String) {
+    let Some(python) = found(test, PYTHON) else { return };
+    let Some(rotel) = found(test, ROTEL) else { return };
     bounded(async {
         let collector = Collector::start(&python, &rotel).await;
         let failing = backend::faulty("small", &["status=503@prompt=busy", "cut-after=3@prompt=cut"]).await;
         let yaml = format!(
             "listen: {{ http: '127.0.0.1:0', metrics: off, admin: off }}\nmodels:\n  - {}\nobservability:\n  tracing:\n    \
-             exporter: [{{ type: stdout, format: json }}, {{ type: otlp, endpoint: '{}', insecure: true }}]\n    \
+             exporter: [{{ type: stdout, format: json }}, {{ {} }}]\n    \
              sampling: {{ type: always_on }}\n    resource: {{ attributes: {{ team: platform }} }}\n",
             model("small", "pricing: { prompt: 1.5, completion: 2 }", &[("backend-1", &failing)]),
-            collector.grpc
+            exporter(&collector)
         );
         let router = Router::start(Configuration::exactly(yaml)).await;
         let client = router.client();

@@ -13,6 +13,7 @@ mod clients;
 mod collector;
 mod commands;
 mod demo;
+mod engine;
 mod failures;
 mod faults;
 mod metrics;
