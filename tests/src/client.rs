@@ -69,6 +69,12 @@ impl Client {
         Client { address }
     }
 
+    /// Whom it asks.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Asks for a path.
     pub async fn get(&self, path: &str) -> Answer {
         let request = format!("GET {path} HTTP/1.1\r\nhost: router\r\nconnection: close\r\n\r\n");

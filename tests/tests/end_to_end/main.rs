@@ -19,6 +19,7 @@ mod faults;
 mod metrics;
 mod outputs;
 mod policies;
+mod prometheus;
 mod propagation;
 mod samples;
 mod settings;
