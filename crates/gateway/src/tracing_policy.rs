@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use trace::content::Capture;
 use trace::propagation::{Propagators, TraceContext};
 use trace::sampling::{KeepRules, Sampler, UnsampledParent};
 use trace::{Clock, Link, Record, RequestFacts, SentContext, Text};
@@ -21,6 +22,8 @@ pub struct TracingPolicy {
     pub sends: SentContext,
     /// What is kept although the head drops it; `None` for nothing.
     pub keep: Option<Arc<KeepRules>>,
+    /// What of prompts and answers some destination wants.
+    pub capture: Capture,
     /// Attributes of the operator's own.
     pub attributes: Arc<CustomAttributes>,
 }
@@ -57,6 +60,7 @@ impl Default for TracingPolicy {
             propagators: Propagators::default(),
             sends: SentContext::default(),
             keep: None,
+            capture: Capture::NOTHING,
             attributes: Arc::default(),
         }
     }
@@ -77,6 +81,7 @@ impl TracingPolicy {
         record.links.extend(link.map(|context| Link { context }));
         record.propagators = self.propagators;
         record.sends = self.sends;
+        record.capture = self.capture;
         // Nothing is kept where sampling is switched off: that is what it is switched off for.
         record.keep = self.keep.clone().filter(|_| self.sampler != Sampler::AlwaysOff);
         record.sampling = self.sampler.decide(record.trace_id, record.parent.as_ref(), self.unsampled_parent);

@@ -5,6 +5,7 @@
 //! Dropping it at any moment finishes the record: complete if the answer had ended, cancelled if not.
 
 mod attempt;
+mod content;
 mod fault;
 mod settle;
 

@@ -13,6 +13,7 @@ use pipeline::exchange::{AnswerHead, Exchange, HeadVerdict, Lost, UpstreamFault,
 use pipeline::outcome::Outcome;
 use pipeline::policy::{PiiAllowance, Policy};
 use pipeline::request::Request;
+use trace::content::{Capture, Message};
 use trace::finding::Finding;
 use trace::{EventKind, Record, SpanStatus, Stage};
 
@@ -319,4 +320,116 @@ fn a_backends_own_error_passes_through() {
     assert!(record.fault.is_none());
     assert!(ports.cache.0.lock().unwrap().is_empty());
     assert!(!record.spans().iter().any(|span| span.stage == Stage::CacheStore));
+}
+
+/// A request that is forwarded and answered while the record wants `capture`.
+fn captured(capture: Capture, request: &Request, kind: &str, chunks: &[&str]) -> Record {
+    let (mut exchange, _, kept) = exchange(policy(), request);
+    exchange.record_mut().unwrap().capture = capture;
+    exchange.attempt().unwrap();
+    exchange.head(&head(200, kind));
+    for chunk in chunks {
+        exchange.chunk(Bytes::copy_from_slice(chunk.as_bytes()));
+    }
+    exchange.end();
+    drop(exchange);
+    only(&kept)
+}
+
+fn said(messages: &[Message]) -> Vec<(&'static str, Vec<&str>)> {
+    let each = messages.iter().map(|message| {
+        let texts = message.parts.iter().map(|part| part.content.as_str());
+        (message.role, texts.collect())
+    });
+    each.collect()
+}
+
+const EVERYTHING: Capture = Capture { inputs: true, outputs: true };
+
+#[test]
+fn without_capture_no_word_of_a_prompt_or_an_answer_is_kept() {
+    let record = captured(Capture::NOTHING, &ask("a haiku"), "application/json", &[JSON_ANSWER]);
+    assert_eq!(record.content, None);
+}
+
+#[test]
+fn a_prompt_and_its_answer_are_kept_where_they_are_wanted() {
+    let body = r#"{"model":"auto","messages":[{"role":"system","content":"Be brief."},
+        {"role":"user","content":[{"type":"text","text":"a haiku"},{"type":"text","text":"with key sk-abcdefgh12345678"}]}]}"#;
+    let content = captured(EVERYTHING, &request(body), "application/json", &[JSON_ANSWER]).content.unwrap();
+    let expected = [("system", vec!["Be brief."]), ("user", vec!["a haiku", "with key __REDACTED__"])];
+    assert_eq!(said(&content.inputs), expected);
+    assert_eq!(said(&content.outputs), [("assistant", vec!["Hello"])]);
+    assert_eq!(content.outputs[0].finish_reason.as_ref().map(AsRef::as_ref), Some("stop"));
+    let only_outputs = Capture { inputs: false, outputs: true };
+    let record = captured(only_outputs, &ask("a haiku"), "application/json", &[JSON_ANSWER]);
+    let content = record.content.unwrap();
+    assert_eq!((content.inputs.len(), content.outputs.len()), (0, 1));
+}
+
+#[test]
+fn a_streamed_answer_is_kept_as_one_text() {
+    let request =
+        request(r#"{"model":"auto","stream":true,"messages":[{"role":"user","content":"a haiku"}]}"#);
+    let chunks =
+        [chunk(r#"{"role":"assistant","content":"Hel"}"#, "null"), chunk(r#"{"content":"lo"}"#, "\"stop\"")];
+    let chunks = [chunks[0].as_str(), chunks[1].as_str(), "data: [DONE]\n\n"];
+    let content = captured(EVERYTHING, &request, "text/event-stream", &chunks).content.unwrap();
+    assert_eq!(said(&content.outputs), [("assistant", vec!["Hello"])]);
+}
+
+#[test]
+fn personal_data_is_in_no_trace_whether_the_policy_masks_or_not() {
+    let answer = JSON_ANSWER.replace("Hello", "Dear a@b.de and [EMAIL_ADDRESS_1]");
+    let mut unmasking = policy();
+    unmasking.decisions.truncate(1);
+    unmasking.signals.truncate(1);
+    for policy in [policy(), unmasking] {
+        let (mut exchange, _, kept) = exchange(policy, &ask("a haiku for a@b.de, 4111111111111111"));
+        exchange.record_mut().unwrap().capture = EVERYTHING;
+        exchange.attempt().unwrap();
+        exchange.head(&head(200, "application/json"));
+        exchange.chunk(Bytes::from(answer.clone()));
+        exchange.end();
+        drop(exchange);
+        let content = only(&kept).content.unwrap();
+        let all = format!("{:?}{:?}", said(&content.inputs), said(&content.outputs));
+        assert!(!all.contains("a@b.de") && !all.contains("4111"), "{all}");
+        assert!(all.contains("a haiku for") && all.contains("Dear"), "{all}");
+    }
+}
+
+#[test]
+fn an_attempt_that_breaks_or_a_client_that_leaves_keeps_the_prompt() {
+    let (mut exchange, _, kept) = exchange(policy(), &ask("a haiku"));
+    exchange.record_mut().unwrap().capture = EVERYTHING;
+    exchange.attempt().unwrap();
+    drop(exchange);
+    let content = only(&kept).content.unwrap();
+    assert_eq!((said(&content.inputs), said(&content.outputs)), (vec![("user", vec!["a haiku"])], vec![]));
+}
+
+#[test]
+fn what_no_destination_can_get_is_not_kept() {
+    let (mut exchange, _, kept) = exchange(policy(), &ask("a haiku"));
+    let record = exchange.record_mut().unwrap();
+    record.capture = EVERYTHING;
+    record.sampling.sampled = false;
+    exchange.attempt().unwrap();
+    drop(exchange);
+    assert_eq!(only(&kept).content, None);
+}
+
+#[test]
+fn a_long_conversation_keeps_its_end() {
+    let long = "word ".repeat(5000);
+    let message = |role: &str, text: &str| format!(r#"{{"role":"{role}","content":"{text}"}}"#);
+    let messages = [message("user", &long), message("assistant", &long), message("user", "the last")];
+    let request = request(&format!(r#"{{"model":"auto","messages":[{}]}}"#, messages.join(",")));
+    let content = captured(EVERYTHING, &request, "application/json", &[JSON_ANSWER]).content.unwrap();
+    let kept = said(&content.inputs);
+    assert_eq!(kept.last(), Some(&("user", vec!["the last"])));
+    assert!(kept[0].1[0].ends_with("[cut]"), "{}", kept[0].1[0]);
+    let bytes: usize = kept.iter().flat_map(|(_, texts)| texts).map(|text| text.len()).sum();
+    assert!((20_000..34_000).contains(&bytes), "{bytes}");
 }

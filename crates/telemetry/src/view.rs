@@ -1,10 +1,12 @@
-//! What a destination sees of a record: its vocabularies, within the bounds of a span.
+//! What a destination sees of a record: its vocabularies, and prompts and answers if it wants them, within the bounds of
+//! a span.
 //!
 //! Bounds hold as in OpenTelemetry's SDKs: what comes after the limit is left out and counted, and texts are cut at a
 //! character (<https://opentelemetry.io/docs/specs/otel/common/#attribute-limits>). Resources are not bounded.
 
 use std::borrow::Cow;
 
+use trace::content::Capture;
 use trace::semconv::{self, Attribute, Value, Vocabularies};
 use trace::{EventKind, Record, Span};
 
@@ -13,6 +15,8 @@ use trace::{EventKind, Record, Span};
 pub struct View {
     /// Attributes beyond the router's own.
     pub vocabularies: Vocabularies,
+    /// Prompts and answers, as far as the record has them.
+    pub content: Capture,
     /// Bounds of each span.
     pub limits: Limits,
 }
@@ -57,7 +61,11 @@ impl View {
 
     /// Attributes of a child.
     pub(crate) fn span<'a>(self, record: &'a Record, span: &'a Span) -> Kept<Vec<Attribute<'a>>> {
-        self.limits.attributes(semconv::span_attributes(record, span, self.vocabularies))
+        let mut attributes = semconv::span_attributes(record, span, self.vocabularies);
+        let limit = size(self.limits.attribute_bytes);
+        let content = semconv::content_attributes(record, span, self.vocabularies, self.content, limit);
+        attributes.extend(content);
+        self.limits.attributes(attributes)
     }
 
     /// Attributes of an event: never more than two.

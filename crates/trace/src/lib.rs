@@ -5,7 +5,8 @@
 //! terminal tree and the audit line are computed from it afterwards. This crate knows no exporter, no
 //! protocol and no runtime.
 //!
-//! Invariant: text from outside enters a record only through [`Text`], which bounds and redacts it.
+//! Invariant: text from outside enters a record only through [`Text`], which bounds and redacts it; prompts and answers
+//! only where they are wanted, through [`content::Content`], which also hides personal data.
 
 mod clock;
 mod ids;
@@ -13,6 +14,7 @@ mod record;
 mod span;
 mod text;
 
+pub mod content;
 pub mod finding;
 pub mod propagation;
 pub mod sampling;

@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::content::{Capture, Captured};
 use crate::finding::Finding;
 use crate::propagation::{Propagators, TraceContext};
 use crate::sampling::{KeepRules, SamplingVerdict};
@@ -162,6 +163,10 @@ pub struct Record {
     pub keep: Option<Arc<KeepRules>>,
     /// Whether a rule keeps the trace although a backend was told that it is not sampled: then its spans are missing.
     pub sampling_partial: bool,
+    /// What of prompts and answers some destination wants.
+    pub capture: Capture,
+    /// What is kept of them; `None` unless it is wanted.
+    pub content: Option<Box<Captured>>,
     /// The request's clock.
     pub clock: Clock,
     /// The request.
@@ -208,6 +213,8 @@ impl Record {
             sampling,
             keep: None,
             sampling_partial: false,
+            capture: Capture::NOTHING,
+            content: None,
             clock,
             request,
             read_ns: 0,
@@ -255,6 +262,11 @@ impl Record {
     /// The span at a place in the order of recording.
     pub fn span_at_mut(&mut self, place: usize) -> Option<&mut Span> {
         self.spans.get_mut(place)
+    }
+
+    /// What of prompts and answers is worth keeping: nothing where no destination can get the trace.
+    pub fn captures(&self) -> Capture {
+        if self.sampling.sampled || self.keep.is_some() { self.capture } else { Capture::NOTHING }
     }
 
     /// The first span of a stage, to complete what is known only later.

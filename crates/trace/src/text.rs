@@ -2,7 +2,7 @@
 //!
 //! [`Text`] is bounded in length and free of credentials: bearer tokens, provider keys and passwords in URLs
 //! are replaced before the text is kept, so that no exporter, log line or error can leak what it never had.
-//! It is not a PII recogniser: prompts and answers do not become `Text` at all unless content capture is on.
+//! It is not a PII recogniser: prompts and answers never become `Text`; see [`crate::content`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl AsRef<str> for Text {
     }
 }
 
-fn cut(text: &str, limit: usize) -> &str {
+pub(crate) fn cut(text: &str, limit: usize) -> &str {
     if text.len() <= limit {
         return text;
     }
@@ -84,6 +84,15 @@ const KEY_PREFIXES: [(&str, usize); 12] = [
 /// Replaces credentials by [`REDACTED`] and control characters by spaces, at any length: for texts that go to
 /// a log line rather than into a record.
 pub fn redact(text: &str) -> String {
+    scrub(text, |_| false)
+}
+
+/// As [`redact`], but lines and tabs stay.
+pub(crate) fn redact_keeping_lines(text: &str) -> String {
+    scrub(text, |character| matches!(character, '\n' | '\t'))
+}
+
+fn scrub(text: &str, stays: impl Fn(char) -> bool) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(character) = rest.chars().next() {
@@ -99,7 +108,7 @@ pub fn redact(text: &str) -> String {
             rest = &rest[length..];
             continue;
         }
-        clean.push(if character.is_control() { ' ' } else { character });
+        clean.push(if character.is_control() && !stays(character) { ' ' } else { character });
         rest = &rest[character.len_utf8()..];
     }
     clean

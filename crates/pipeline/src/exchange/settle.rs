@@ -20,6 +20,7 @@ const STREAM_ERROR_TOLD: &str = "the backend ended its stream with an error";
 impl Exchange {
     /// Runs once, when the exchange is dropped.
     pub(super) fn settle(&mut self) {
+        self.note_prompt();
         let Some(current) = self.current.take() else {
             // Nothing was under way: refused before an attempt, or after the last one.
             let Some(record) = self.record.take() else { return };
@@ -61,6 +62,8 @@ impl Exchange {
         let processing = (finding.http_status.is_some_and(|status| status < 400))
             .then(|| record.begin(Stage::ResponseProcessing));
         let mut learnt = reader.learnt();
+        self.note_answer_text(learnt.body.as_ref());
+        let Some(record) = self.record.as_mut() else { return Learnt::default() };
         let answer = &mut finding.answer;
         let summary = std::mem::take(&mut learnt.summary);
         answer.output_chunks = summary.output_chunks;

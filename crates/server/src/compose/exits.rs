@@ -11,6 +11,7 @@ use telemetry::metrics::{LegacyNames, Metrics, Names};
 use telemetry::otlp;
 use telemetry::stdout::Style;
 use telemetry::{AccessLines, Batch, Exits, Exporter, Limits, Resource, StdoutFormat, View};
+use trace::content::Capture;
 use trace::propagation::{Propagator, Propagators};
 use trace::sampling::{AdaptiveRate, KeepRules, Sampler, UnsampledParent};
 use trace::semconv::Vocabularies;
@@ -100,8 +101,20 @@ pub(crate) fn tracing_policy(settings: &Settings) -> TracingPolicy {
         propagators: propagators(&settings.observability.tracing.propagators),
         sends: if settings.observability.tracing.enabled { SentContext::Ours } else { SentContext::Callers },
         keep: keep(&sampling.keep),
+        capture: wanted(&settings.observability.tracing),
         attributes: Arc::new(attributes(&settings.observability.tracing.attributes)),
     }
+}
+
+/// What of prompts and answers some destination wants.
+fn wanted(tracing: &setting::Tracing) -> Capture {
+    let destinations = tracing.destinations.iter().filter(|_| tracing.enabled);
+    destinations.fold(Capture::NOTHING, |wanted, destination| wanted.or(capture(destination)))
+}
+
+fn capture(destination: &setting::Destination) -> Capture {
+    let setting::ContentCapture { inputs, outputs } = destination.content;
+    Capture { inputs, outputs }
 }
 
 fn propagators(formats: &[setting::Propagator]) -> Propagators {
@@ -164,7 +177,8 @@ fn exporter(destination: &setting::Destination, limits: setting::SpanLimits) -> 
         genai: destination.semconv.contains(&setting::Semconv::GenAi),
     };
     let setting::SpanLimits { attributes, events, links, attribute_bytes } = limits;
-    let view = View { vocabularies, limits: Limits { attributes, events, links, attribute_bytes } };
+    let limits = Limits { attributes, events, links, attribute_bytes };
+    let view = View { vocabularies, content: capture(destination), limits };
     Ok(match &destination.exporter {
         setting::Exporter::Otlp(otlp) => {
             Exporter::Otlp { config: Box::new(otlp_config(otlp, view)?), batch: batch(&destination.batch) }

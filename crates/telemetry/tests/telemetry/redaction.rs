@@ -5,11 +5,12 @@ use crate::common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prost::Message;
+use prost::Message as _;
 use telemetry::log::{AccessLog, LogConfig, LogFormat, subscriber};
 use telemetry::metrics::{Format, LegacyNames, Metrics, Names};
 use telemetry::stdout::{Colour, Layout, Style, json, tree};
 use telemetry::{Destination, Resource, View, otlp};
+use trace::content::{Capture, Captured, Content, Message, Part, PartKind};
 use trace::finding::Finding;
 use trace::{EventKind, Record, SpanStatus, Stage, StageFailure, Text};
 
@@ -43,6 +44,10 @@ fn planted(prefix: &str, secret: &str) -> Record {
     upstream.status = SpanStatus::Error { kind: "500".into(), description: text() };
     upstream.push_event(1, EventKind::Exception { kind: "500".into(), message: text() });
     upstream.failure = Some(StageFailure { kind: "timeout", description: text(), then: "skip" });
+    let raw = format!("see {prefix}{secret} here");
+    let part = Part { kind: PartKind::Text, content: Content::redacting(&raw, 4096, |_| Some(Vec::new())) };
+    let message = Message { role: "user", parts: vec![part], finish_reason: None };
+    record.content = Some(Box::new(Captured { inputs: vec![message.clone()], outputs: vec![message] }));
     record
 }
 
@@ -72,10 +77,12 @@ async fn no_secret_leaves() {
     for (prefix, secret) in SECRETS {
         let record = planted(prefix, secret);
         let resource = Resource::new("router");
-        let message = otlp::export_request(&[Arc::new(record.clone())], &resource, View::default());
+        let view = View { content: Capture { inputs: true, outputs: true }, ..View::default() };
+        let message = otlp::export_request(&[Arc::new(record.clone())], &resource, view);
         let outputs = [
             ("tree", tree(&record, Style::PLAIN)),
-            ("json", json(&record, &resource, View::default(), Layout::Line)),
+            ("json", json(&record, &resource, view, Layout::Line)),
+            ("debug", format!("{record:?}")),
             ("otlp", String::from_utf8_lossy(&message.encode_to_vec()).into_owned()),
             ("metrics", metrics_page(&record)),
             ("log", log_lines(&record, &format!("see {prefix}{secret} here")).await),

@@ -4,11 +4,14 @@
 //! (<https://arize-ai.github.io/openinference/spec/semantic_conventions.html>) and OpenTelemetry's GenAI
 //! conventions, v1.41 (<https://opentelemetry.io/docs/specs/semconv/gen-ai/>). Destinations choose among them.
 
+mod content;
 mod genai;
 mod openinference;
 mod router;
 
 use std::borrow::Cow;
+
+pub use content::content_attributes;
 
 use crate::{EventKind, Record, Span};
 

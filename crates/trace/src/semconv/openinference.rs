@@ -80,7 +80,7 @@ fn json_object<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> String 
 }
 
 /// Quotes a string for JSON (RFC 8259, section 7). Here so that the record needs no JSON library.
-fn json_string(text: &str) -> String {
+pub(super) fn json_string(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for character in text.chars() {
