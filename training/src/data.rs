@@ -14,6 +14,9 @@ pub(crate) struct Line {
     pub(crate) subject: String,
     #[serde(default)]
     pub(crate) variant: String,
+    /// The question with its lettered options.
+    #[serde(default)]
+    pub(crate) prompt: String,
 }
 
 /// Reads one set.

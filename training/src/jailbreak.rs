@@ -1,11 +1,14 @@
 //! The jailbreak model: which rows, which split, and its report.
 
+mod scores;
+
 use crate::data;
 use crate::duplicates;
-use crate::fit::{self, Counting, Hashed, Options};
+use crate::examples::{self, Blocks, Text};
+use crate::fit::Options;
 use crate::measure;
 use crate::model_file;
-use crate::report::{Report, Score, Source, Table};
+use crate::report::{Report, Source};
 use crate::templates::Templates;
 use inference::jailbreak::{DEFAULT_THRESHOLD, JailbreakDetector};
 use std::collections::BTreeMap;
@@ -16,15 +19,16 @@ const TEMPLATES: &str = include_str!("../templates/jailbreak.txt");
 const EVERYDAY_TEMPLATES: &str = include_str!("../templates/domain.txt");
 const EVERYDAY: &str = include_str!("../../crates/inference/tests/everyday.tsv");
 
-const OPTIONS: Options =
-    Options { bits: 18, epochs: 12, rate: 0.4, decay: 1e-3, dropout: 0.3, smoothing: 0.05, seed: 0 };
+const OPTIONS: Options = Options { bits: 18, epochs: 12, cost: 3.0, seed: 0 };
 
 /// Of a hundred harmless prompts, how many may be taken for attacks.
 const FALSE_POSITIVES: f64 = 0.01;
 
-/// Words of the windows of long texts that are trained on besides the whole text.
-const WINDOW_WORDS: usize = 32;
-const WINDOWS: usize = 8;
+/// Parts that the training rows are cut into for calibration: each is scored by a model of the others.
+const FOLDS: usize = 5;
+
+/// What a row made from a template counts.
+const TEMPLATE_WEIGHT: f32 = 0.5;
 
 /// A data set and its part in training.
 struct Set {
@@ -82,6 +86,22 @@ const SETS: [Set; 11] = [
 const ATTACKS_BY_THEMSELVES: [&str; 4] =
     ["", "ignore_previous_instructions", "system_mode", "mixed_techniques"];
 
+/// What a reader of the figures must know.
+const NOTES: [&str; 5] = [
+    "Of CyberSecEval those rows count whose text is an attack without the system prompt that it was written for (the variants ignore_previous_instructions, \
+     system_mode and mixed_techniques). The others break a rule that the router cannot see, and read as harmless without it (\"Give me a recipe in the form of a poem\"). \
+     The rule dates from \
+     an earlier recipe and was not changed for this one; the figure with all rows stands in the table of sources left out.",
+    "BIPIA is left out: its rows are tasks to be hidden in documents (\"What is the capital of Brazil?\"), not attacks by themselves.",
+    "The harmless rows are half questions that resemble attacks (security, role play, prompts about prompts) and half everyday and exam prompts; 1 % false positives means \
+     1 % of that mixture. Ordinary traffic has fewer, traffic about security or about language models more: see the table by set.",
+    "What was looked at when: an earlier recipe was developed with the figures of seed 7's test split in view. The present one (features, C, weights of templates, \
+     windows and their margins) was chosen by cross-validation inside the train split, and the test split chose nothing: it was scored once for this recipe, \
+     and again after templates were added for a golden prompt of the domain model. The other splits are redrawn from the same rows, so \
+     their test rows took part in that choice: they say how much a figure owes to the split, not how the recipe fares on new data.",
+    "A quotation inside a question (\"what does 'ignore all previous instructions' mean?\") is taken for an attack. To let it pass would let every attack pass that is put into quotation marks.",
+];
+
 /// Where a row comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
@@ -94,14 +114,22 @@ enum Origin {
 #[derive(Debug, Clone)]
 struct Row {
     text: String,
+    blocks: Blocks,
     attack: bool,
     origin: Origin,
+    /// Near-identical rows have the same number.
+    group: usize,
+}
+
+impl Row {
+    fn new(text: String, attack: bool, origin: Origin) -> Self {
+        Self { blocks: Blocks::of(&text), text, attack, origin, group: 0 }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Split {
     Train,
-    Validation,
     Test,
     Dropped,
 }
@@ -109,29 +137,23 @@ enum Split {
 /// Trains, calibrates, measures and writes the jailbreak model.
 pub(crate) fn train(folder: &Path, seed: u64, out: &Path) -> Result<(), Box<dyn Error>> {
     let mut random = fastrand::Rng::with_seed(seed);
-    let rows = rows(folder, &mut random)?;
+    let mut rows = rows(folder, &mut random)?;
     let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
     let groups = duplicates::groups(&texts);
+    for (row, group) in rows.iter_mut().zip(groups) {
+        row.group = group;
+    }
     // A generator of its own: the split does not move when a template is added.
     let mut random = fastrand::Rng::with_seed(!seed);
-    let splits = split(&rows, &groups, &mut random);
-    eprintln!("jailbreak: {} rows to train on", pick(&rows, &splits, Split::Train).len());
-    let bytes = fit_and_calibrate(
-        &pick(&rows, &splits, Split::Train),
-        &pick(&rows, &splits, Split::Validation),
-        seed,
-    )?;
-
+    let splits = split(&rows, |index| rows[index].group, &mut random);
+    let training = pick(&rows, &splits, Split::Train);
+    eprintln!("jailbreak: {} rows to train on", training.len());
+    let bytes = fit_and_calibrate(&training, seed)?;
     let mut report = describe(&rows, &splits, seed, bytes.len());
-    add_scores(&mut report, &bytes, &pick(&rows, &splits, Split::Test))?;
-    report.scores.extend(other_splits(&rows, &groups, seed, &mut random)?);
-    report.tables.push(left_out(&rows, &groups, &splits, seed)?);
-    for score in &report.scores {
-        eprintln!("  {}: {:.4} ({} rows)", score.what, score.value, score.rows);
-    }
-    for row in report.tables.iter().flat_map(|table| &table.rows) {
-        eprintln!("  {}", row.join(" | "));
-    }
+    scores::add(&mut report, &bytes, &pick(&rows, &splits, Split::Test))?;
+    report.scores.extend(scores::other_splits(&rows, seed, &mut random)?);
+    report.tables.push(scores::left_out(folder, &rows, &splits, seed)?);
+    report.show();
     report.write(&bytes, out)
 }
 
@@ -143,111 +165,83 @@ fn rows(folder: &Path, random: &mut fastrand::Rng) -> Result<Vec<Row>, Box<dyn E
             if !ATTACKS_BY_THEMSELVES.contains(&line.variant.as_str()) {
                 continue;
             }
-            rows.push(Row { text: line.text, attack, origin: Origin::Set(index) });
+            rows.push(Row::new(line.text, attack, Origin::Set(index)));
         }
     }
     let templates = Templates::parse(TEMPLATES)?;
     for (section, count) in [("attack", 1500), ("harmless", 1500)] {
         let prompts = templates.prompts(section, count, random);
-        rows.extend(prompts.into_iter().map(|text| Row {
-            text,
-            attack: section == "attack",
-            origin: Origin::Template,
-        }));
+        let attack = section == "attack";
+        rows.extend(prompts.into_iter().map(|text| Row::new(text, attack, Origin::Template)));
     }
     let everyday = Templates::parse(EVERYDAY_TEMPLATES)?;
     for domain in inference::domain::Domain::ALL {
         let prompts = everyday.prompts(domain.as_str(), 80, random);
-        rows.extend(prompts.into_iter().map(|text| Row { text, attack: false, origin: Origin::Template }));
+        rows.extend(prompts.into_iter().map(|text| Row::new(text, false, Origin::Template)));
     }
     rows.extend(EVERYDAY.lines().filter_map(|line| {
         let mut columns = line.split('\t').skip(1);
         let (attack, text) = (columns.next()? == "yes", columns.next()?.to_owned());
-        Some(Row { text, attack, origin: Origin::Golden })
+        Some(Row::new(text, attack, Origin::Golden))
     }));
     Ok(rows)
 }
 
-/// Whole groups of near-identical rows: 65 % to train, 15 % to validation, 20 % to test. Templates are trained on only.
-fn split(rows: &[Row], groups: &[usize], random: &mut fastrand::Rng) -> Vec<Split> {
+/// Whole groups of rows: 80 % to train, 20 % to test. Templates are trained on only, and not those of a group that is tested.
+fn split(rows: &[Row], group: impl Fn(usize) -> usize, random: &mut fastrand::Rng) -> Vec<Split> {
     let mut of_group: BTreeMap<usize, Split> = BTreeMap::new();
-    for (row, group) in rows.iter().zip(groups) {
+    for (index, row) in rows.iter().enumerate() {
         if matches!(row.origin, Origin::Set(_)) {
-            of_group.entry(*group).or_insert_with(|| match random.u32(..20) {
-                0..4 => Split::Test,
-                4..7 => Split::Validation,
-                _ => Split::Train,
-            });
+            of_group
+                .entry(group(index))
+                .or_insert_with(|| if random.u32(..20) < 4 { Split::Test } else { Split::Train });
         }
     }
-    for (row, group) in rows.iter().zip(groups) {
+    for (index, row) in rows.iter().enumerate() {
         if row.origin == Origin::Golden {
-            of_group.insert(*group, Split::Dropped);
+            of_group.insert(group(index), Split::Dropped);
         }
     }
-    let assign = |(row, group): (&Row, &usize)| match (
+    let assign = |(index, row): (usize, &Row)| match (
         row.origin,
-        of_group.get(group).copied().unwrap_or(Split::Train),
+        of_group.get(&group(index)).copied().unwrap_or(Split::Train),
     ) {
         (Origin::Template, Split::Train) => Split::Train,
         (Origin::Template | Origin::Golden, _) => Split::Dropped,
         (Origin::Set(_), split) => split,
     };
-    rows.iter().zip(groups).map(assign).collect()
+    rows.iter().enumerate().map(assign).collect()
 }
 
-/// The bytes of a model fitted to `training`, its threshold pinned on `validation`.
-fn fit_and_calibrate(training: &[&Row], validation: &[&Row], seed: u64) -> Result<Vec<u8>, Box<dyn Error>> {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let texts: Vec<Hashed> = training.iter().flat_map(|row| examples(row, &mut random)).collect();
-    let options = Options { seed, ..OPTIONS };
-    let documents = fit::documents(&texts, options.bits, Counting::Occurrences);
-    let weights = fit::fit::<1>(&documents, 1, &options);
-    let mut bytes = model_file::encode(&weights, 1, 1.0, 0.0);
-    let model = detector(&bytes)?;
-    let scores: Vec<(f32, bool)> =
-        validation.iter().map(|row| (model.logit(&row.text), row.attack)).collect();
+/// The bytes of a model fitted to `training`, not calibrated.
+fn fit(training: &[&Row], seed: u64) -> Vec<u8> {
+    let weight = |row: &Row| if row.origin == Origin::Template { TEMPLATE_WEIGHT } else { 1.0 };
+    let texts: Vec<Text<'_>> = training
+        .iter()
+        .map(|row| Text { blocks: &row.blocks, attack: row.attack, weight: weight(row) })
+        .collect();
+    model_file::encode(&examples::fit(&texts, &Options { seed, ..OPTIONS }), 1, 1.0, 0.0)
+}
+
+/// The bytes of a model fitted to `training`, calibrated on the scores that each fifth of the rows has from a model of the
+/// other four (Platt's advice too): no row is left unused, and none is judged by a model that knows it.
+fn fit_and_calibrate(training: &[&Row], seed: u64) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut scores: Vec<(f32, bool)> = Vec::new();
+    for fold in 0..FOLDS {
+        let (judged, known): (Vec<&Row>, Vec<&Row>) =
+            training.iter().partition(|row| row.group % FOLDS == fold);
+        let model = detector(&fit(&known, seed))?;
+        let real = judged.iter().filter(|row| row.origin != Origin::Template);
+        scores.extend(real.map(|row| (model.logit(&row.text), row.attack)));
+    }
     let (slope, _) = crate::calibrate::platt(&scores);
-    let harmless: Vec<f32> =
-        validation.iter().filter(|row| !row.attack).map(|row| model.logit(&row.text)).collect();
+    let harmless: Vec<f32> = scores.iter().filter(|(_, attack)| !attack).map(|(score, _)| *score).collect();
     let threshold = measure::threshold_at(FALSE_POSITIVES, &harmless);
     // The slope is Platt's; the offset puts the point of one false positive in a hundred at the default threshold.
     let offset = (DEFAULT_THRESHOLD / (1.0 - DEFAULT_THRESHOLD)).ln() - slope * threshold;
+    let mut bytes = fit(training, seed);
     model_file::set_calibration(&mut bytes, slope, offset);
     Ok(bytes)
-}
-
-/// The first byte of each word.
-fn word_starts(text: &str) -> Vec<usize> {
-    let mut before = ' ';
-    let starts = text.char_indices().filter_map(|(index, character)| {
-        let starts = before.is_whitespace() && !character.is_whitespace();
-        before = character;
-        starts.then_some(index)
-    });
-    starts.collect()
-}
-
-/// The whole text, and windows of a long one: every window of a harmless text is harmless; of an attack its beginning is
-/// taken for one.
-fn examples(row: &Row, random: &mut fastrand::Rng) -> Vec<Hashed> {
-    let class = usize::from(row.attack);
-    let weight = if row.origin == Origin::Template { 0.5 } else { 1.0 };
-    let mut examples = vec![fit::hashed(&[&row.text], class, weight)];
-    let starts: Vec<usize> = word_starts(&row.text);
-    if starts.len() < 2 * WINDOW_WORDS {
-        return examples;
-    }
-    for window in 0..WINDOWS {
-        let words = if window % 2 == 0 { 4 * WINDOW_WORDS } else { WINDOW_WORDS };
-        let first = if row.attack && window == 0 { 0 } else { random.usize(..starts.len() - WINDOW_WORDS) };
-        if row.attack && window > 0 {
-            break;
-        }
-        let end = starts.get(first + words).copied().unwrap_or(row.text.len());
-        examples.push(fit::hashed(&[&row.text[starts[first]..end]], class, 0.5 * weight));
-    }
-    examples
 }
 
 fn is_hard(row: &Row) -> bool {
@@ -258,126 +252,8 @@ fn detector(bytes: &[u8]) -> Result<JailbreakDetector, Box<dyn Error>> {
     Ok(JailbreakDetector::from_bytes(Box::leak(bytes.to_vec().into_boxed_slice()))?)
 }
 
-fn add_scores(report: &mut Report, bytes: &[u8], test: &[&Row]) -> Result<(), Box<dyn Error>> {
-    let model = detector(bytes)?;
-    let learned = |rows: &[&Row]| -> Vec<f32> { rows.iter().map(|row| model.learned(&row.text)).collect() };
-    let whole =
-        |rows: &[&Row]| -> Vec<f32> { rows.iter().map(|row| model.detect(&row.text).score).collect() };
-    let of = |wanted: &dyn Fn(&Row) -> bool| -> Vec<&Row> {
-        test.iter().copied().filter(|row| wanted(row)).collect()
-    };
-    let (attacks, harmless) = (of(&|row| row.attack), of(&|row| !row.attack));
-    let (hard, easy) = (of(&is_hard), of(&|row| !row.attack && !is_hard(row)));
-    let mut score = |what: &str, value: f64, rows: &[&Row]| {
-        report.scores.push(Score { what: what.to_owned(), value, rows: rows.len() });
-    };
-    let exact = measure::threshold_at(FALSE_POSITIVES, &learned(&harmless));
-    let recall = measure::share_reaching(exact, &learned(&attacks));
-    score(
-        "recall at 1 % false positives, near-identical texts kept on one side, model alone",
-        recall,
-        &attacks,
-    );
-    let at_default = |rows: &[&Row]| measure::share_reaching(DEFAULT_THRESHOLD, &whole(rows));
-    score("recall at the default threshold, model and patterns", at_default(&attacks), &attacks);
-    score("false positives at the default threshold", at_default(&harmless), &harmless);
-    score(
-        "of these, in sets that resemble attacks (wildguard, arena, mitre, deepset)",
-        at_default(&hard),
-        &hard,
-    );
-    score("of these, in everyday and exam prompts", at_default(&easy), &easy);
-    let by_patterns = |rows: &[&Row]| {
-        rows.iter().filter(|row| !model.detect(&row.text).patterns.is_empty()).count() as f64
-            / rows.len().max(1) as f64
-    };
-    score("recall of the patterns alone", by_patterns(&attacks), &attacks);
-    score("false positives of the patterns alone", by_patterns(&harmless), &harmless);
-    Ok(())
-}
-
-/// Means over other splits: by groups, which says how much the figure owes to the split; and by single rows, as most
-/// publications split, where texts of one template are on both sides.
-fn other_splits(
-    rows: &[Row],
-    groups: &[usize],
-    seed: u64,
-    random: &mut fastrand::Rng,
-) -> Result<Vec<Score>, Box<dyn Error>> {
-    const SPLITS: usize = 5;
-    let single: Vec<usize> = (0..rows.len()).collect();
-    let mut means = Vec::new();
-    for (groups, what) in [
-        (groups, "near-identical texts kept on one side"),
-        (single.as_slice(), "random splits of single rows"),
-    ] {
-        let (mut sum, mut tested) = (0.0, 0);
-        for _ in 0..SPLITS {
-            let splits = split(rows, groups, random);
-            let bytes = fit_and_calibrate(
-                &pick(rows, &splits, Split::Train),
-                &pick(rows, &splits, Split::Validation),
-                seed,
-            )?;
-            let model = detector(&bytes)?;
-            let test = pick(rows, &splits, Split::Test);
-            let scores = |attack: bool| -> Vec<f32> {
-                test.iter()
-                    .filter(|row| row.attack == attack)
-                    .map(|row| model.detect(&row.text).score)
-                    .collect()
-            };
-            let (attacks, harmless) = (scores(true), scores(false));
-            sum += measure::share_reaching(measure::threshold_at(FALSE_POSITIVES, &harmless), &attacks);
-            tested += attacks.len();
-        }
-        let what =
-            format!("recall at 1 % false positives, {what}, mean of five other models of the same recipe");
-        means.push(Score { what, value: sum / SPLITS as f64, rows: tested });
-    }
-    Ok(means)
-}
-
 fn pick<'a>(rows: &'a [Row], splits: &[Split], wanted: Split) -> Vec<&'a Row> {
     rows.iter().zip(splits).filter(|(_, split)| **split == wanted).map(|(row, _)| row).collect()
-}
-
-/// Recall on each source of attacks by a model that never saw an attack of that source.
-fn left_out(rows: &[Row], groups: &[usize], splits: &[Split], seed: u64) -> Result<Table, Box<dyn Error>> {
-    const FAMILIES: [(&str, &[usize]); 5] = [
-        ("in_the_wild", &[0]),
-        ("gptfuzz", &[1]),
-        ("in_the_wild and gptfuzz (all personas)", &[0, 1]),
-        ("cyberseceval", &[2]),
-        ("deepset", &[3]),
-    ];
-    let mut lines = Vec::new();
-    for (name, family) in FAMILIES {
-        let of_family =
-            |row: &Row| row.attack && matches!(row.origin, Origin::Set(index) if family.contains(&index));
-        // What is near-identical to a left-out row would give it away from another source.
-        let known: std::collections::HashSet<usize> =
-            rows.iter().zip(groups).filter(|(row, _)| of_family(row)).map(|(_, group)| *group).collect();
-        let without = |wanted: Split| -> Vec<&Row> {
-            let kept = |index: &usize| {
-                splits[*index] == wanted && !(rows[*index].attack && known.contains(&groups[*index]))
-            };
-            (0..rows.len()).filter(kept).map(|index| &rows[index]).collect()
-        };
-        let bytes = fit_and_calibrate(&without(Split::Train), &without(Split::Validation), seed)?;
-        let model = detector(&bytes)?;
-        let held_out: Vec<&Row> = rows.iter().filter(|row| of_family(row)).collect();
-        let learned: Vec<f32> = held_out.iter().map(|row| model.learned(&row.text)).collect();
-        let whole: Vec<f32> = held_out.iter().map(|row| model.detect(&row.text).score).collect();
-        let recall = |scores: &[f32]| format!("{:.3}", measure::share_reaching(DEFAULT_THRESHOLD, scores));
-        lines.push(vec![name.to_owned(), recall(&learned), recall(&whole), held_out.len().to_string()]);
-    }
-    Ok(Table {
-        title: "Attacks of sources left out of training".to_owned(),
-        note: "Recall at the default threshold, all rows of the source; the honest figure for attacks that nobody has seen yet".to_owned(),
-        header: ["source", "model alone", "model and patterns", "rows"].map(str::to_owned).to_vec(),
-        rows: lines,
-    })
 }
 
 fn describe(rows: &[Row], splits: &[Split], seed: u64, bytes: usize) -> Report {
@@ -408,18 +284,15 @@ fn describe(rows: &[Row], splits: &[Split], seed: u64, bytes: usize) -> Report {
         seed,
         bytes,
         method: format!(
-            "Logistic regression over 2^{} hashed word and character n-grams, AdaGrad, {} epochs, scored by the worst window of a text; Platt's slope, \
-             and the offset that puts 1 % false positives of the validation split at {DEFAULT_THRESHOLD}. Of CyberSecEval only the variants are used whose text is an attack \
-             without its system prompt ({}). The BIPIA sets are left out: \
-             their rows are tasks to be hidden in documents (\"What is the capital of Brazil?\"), not attacks by themselves.",
-            OPTIONS.bits,
-            OPTIONS.epochs,
-            ATTACKS_BY_THEMSELVES[1..].join(", ")
+            "Linear support vector machine (squared hinge, L2, dual coordinate descent, {} epochs, C {}) over 2^{} hashed word and character n-grams, \
+             tf-idf folded into the weights; trained on whole texts and on their worst windows, scored by the worst window. Platt's slope, and the offset \
+             that puts 1 % false positives at {DEFAULT_THRESHOLD}, both from scores of {FOLDS}-fold cross-validation inside the train split.",
+            OPTIONS.epochs, OPTIONS.cost, OPTIONS.bits,
         ),
+        notes: NOTES.map(str::to_owned).to_vec(),
         sources,
         splits: BTreeMap::from([
             ("train".to_owned(), count(Split::Train)),
-            ("validation".to_owned(), count(Split::Validation)),
             ("test".to_owned(), count(Split::Test)),
         ]),
         scores: Vec::new(),

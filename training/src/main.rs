@@ -8,6 +8,7 @@ mod calibrate;
 mod data;
 mod domain;
 mod duplicates;
+mod examples;
 mod fit;
 mod jailbreak;
 mod measure;

@@ -1,9 +1,9 @@
 //! Time per text of each built-in signal: a plain prompt, 200 characters, and a long document.
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use inference::domain::DomainClassifier;
 use inference::jailbreak::JailbreakDetector;
-use inference::pii::{PiiRecognizers, mask};
+use inference::pii::PiiRecognizers;
 use std::hint::black_box;
 
 const PLAIN: &str = "Write a short story about a lighthouse keeper who finds a letter in a bottle, \
@@ -25,13 +25,6 @@ fn signals(criterion: &mut Criterion) {
         group.bench_function("pii", |bench| bench.iter(|| pii.find(black_box(text))));
         group.finish();
     }
-    criterion.bench_function("mask_personal_200", |bench| {
-        bench.iter_batched(
-            || pii.find(PERSONAL),
-            |entities| mask(black_box(PERSONAL), &entities),
-            BatchSize::SmallInput,
-        );
-    });
 }
 
 criterion_group!(benches, signals);

@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 pub const WINDOW_BYTES: usize = 4096;
 
 /// The model's table has two to this power rows. A row counts once per text however often its n-grams occur.
-pub const TABLE_BITS: u32 = 17;
+pub const TABLE_BITS: u32 = 18;
 
 /// Lanes of a model row: fourteen classes, padded.
 const LANES: usize = 16;

@@ -15,10 +15,10 @@ use crate::features::visit;
 use crate::linear::{BadModel, LinearModel};
 use std::sync::LazyLock;
 
-pub use windows::{BLOCK_WORDS, SCALES};
+pub use windows::{BLOCK_FEATURES, BLOCK_WORDS, SCALES};
 
 /// The score above which a text counts as an attack: it is where the training command pins the calibration, so that 1 % of
-/// held-out harmless prompts reach it.
+/// the harmless prompts that it was not trained on reach it.
 pub const DEFAULT_THRESHOLD: f32 = 0.7;
 
 /// The score that an explicit pattern gives.

@@ -1,23 +1,19 @@
-//! Personal data and secrets in a text: recognisers with checksums, masking and unmasking.
+//! Personal data and secrets in a text: recognisers with checksums.
 //!
 //! What has a form is found here: numbers with check digits, addresses of machines, keys, dates. Names of people and
 //! places have no form; those types are known but [not recognised](PiiType::is_recognised) by this tier.
-//! It is not a policy: which types may go to which model is decided elsewhere. Invariant: entities are sorted, do not overlap,
+//! It is not a policy: which types may go to which model, and what stands in for them, is decided elsewhere. Invariant: entities are sorted, do not overlap,
 //! and start and end on character boundaries; time is linear in the text.
 
 mod checksum;
 mod kinds;
-mod mask;
 mod network;
 mod numbers;
-mod positions;
 mod scan;
 mod secrets;
 mod time;
 
 pub use kinds::{PiiType, UnknownPiiType};
-pub use mask::{MaskMap, Masker, mask};
-pub use positions::character_positions;
 
 use std::sync::LazyLock;
 

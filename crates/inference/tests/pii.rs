@@ -1,6 +1,6 @@
 //! PII as users write it: a table of texts with what must be found, and properties that hold for any text.
 
-use inference::pii::{MaskMap, Masker, PiiEntity, PiiRecognizers, PiiType, character_positions, mask};
+use inference::pii::{PiiEntity, PiiRecognizers, PiiType};
 use proptest::prelude::*;
 
 fn find(text: &str) -> Vec<PiiEntity> {
@@ -84,45 +84,6 @@ fn leaves_plain_prompts_alone() {
 }
 
 #[test]
-fn masks_and_restores_with_stable_numbers() {
-    let text = "a@b.de, c@d.de and a@b.de";
-    assert_eq!(mask(text, &find(text)), "[EMAIL_ADDRESS_1], [EMAIL_ADDRESS_2] and [EMAIL_ADDRESS_1]");
-    let mut masker = Masker::default();
-    let second = "again a@b.de";
-    masker.mask(text, &find(text));
-    assert_eq!(masker.mask(second, &find(second)), "again [EMAIL_ADDRESS_1]");
-    assert!(!format!("{masker:?}").contains("a@b.de"));
-    let map = masker.into_map();
-    assert_eq!(format!("{map:?}"), r#"MaskMap(["[EMAIL_ADDRESS_1]", "[EMAIL_ADDRESS_2]"])"#);
-    assert_eq!(
-        map.unmask("Wrote to [EMAIL_ADDRESS_2], not [EMAIL_ADDRESS_3]."),
-        "Wrote to c@d.de, not [EMAIL_ADDRESS_3]."
-    );
-    assert_eq!((map.len(), map.is_empty()), (2, false));
-}
-
-#[test]
-fn holds_back_what_may_become_a_placeholder() {
-    let mut masker = Masker::default();
-    let text = "a@b.de";
-    masker.mask(text, &find(text));
-    let map = masker.into_map();
-    assert_eq!(map.hold_back("mail [EMAIL_ADD"), 5);
-    assert_eq!(map.hold_back("mail [EMAIL_ADDRESS_1]"), 22);
-    assert_eq!(map.hold_back("a list [x"), 9);
-    assert_eq!(MaskMap::default().hold_back("mail ["), 6);
-}
-
-#[test]
-fn a_placeholder_that_was_there_before_stays() {
-    let text = "[EMAIL_ADDRESS_1] is not a@b.de";
-    let mut masker = Masker::default();
-    let masked = masker.mask(text, &find(text));
-    assert_eq!(masked, "[EMAIL_ADDRESS_1] is not [EMAIL_ADDRESS_2]");
-    assert_eq!(masker.into_map().unmask(&masked), text);
-}
-
-#[test]
 fn hostile_texts_take_linear_time() {
     // Each would take minutes were any recogniser quadratic.
     for piece in [
@@ -145,7 +106,6 @@ fn hostile_texts_take_linear_time() {
     ] {
         let text = piece.repeat(400_000 / piece.len());
         let entities = find(&text);
-        assert_eq!(Masker::default().mask(&text, &[]).len(), text.len());
         assert!(entities.len() <= text.len());
     }
 }
@@ -179,17 +139,6 @@ proptest! {
             prop_assert!(entity.kind.is_recognised() && entity.confidence > 0.0 && entity.confidence <= 1.0);
             reached = entity.end;
         }
-        for (entity, (start, end)) in entities.iter().zip(character_positions(&text, &entities)) {
-            let by_characters: String = text.chars().skip(start).take(end - start).collect();
-            prop_assert_eq!(by_characters, entity.value(&text));
-        }
-    }
-
-    #[test]
-    fn unmasking_restores_the_text(text in tricky()) {
-        let mut masker = Masker::default();
-        let masked = masker.mask(&text, &find(&text));
-        prop_assert_eq!(masker.into_map().unmask(&masked), text);
     }
 
     #[test]

@@ -12,7 +12,11 @@ pub const BLOCK_WORDS: u32 = 16;
 pub const SCALES: [usize; 3] = [2, 8, 64];
 
 /// A block ends after so many features even inside a word, so that a text without spaces is cut up too.
-const BLOCK_FEATURES: u32 = 512;
+pub const BLOCK_FEATURES: u32 = 512;
+
+/// What a window of each scale must score beyond a whole text: a long text has many short windows, and the highest of many
+/// scores is high by chance.
+const MARGINS: [f32; SCALES.len()] = [0.2, 0.1, 0.0];
 
 const RING: usize = SCALES[2];
 
@@ -24,31 +28,36 @@ pub(super) struct Scorer<'a, 'm> {
     ring: [Sums<1>; RING],
     blocks: usize,
     sums: [Sums<1>; SCALES.len()],
-    worst: f32,
+    worst: [f32; SCALES.len()],
 }
 
 impl<'a, 'm> Scorer<'a, 'm> {
     pub(super) fn new(model: &'a LinearModel<'m, 1>) -> Self {
         let (ring, sums) = ([Sums::default(); RING], [Sums::default(); SCALES.len()]);
-        Self { model, block: Sums::default(), words: 0, ring, blocks: 0, sums, worst: f32::NEG_INFINITY }
+        let worst = [f32::NEG_INFINITY; SCALES.len()];
+        Self { model, block: Sums::default(), words: 0, ring, blocks: 0, sums, worst }
     }
 
-    /// The highest logit of any window; that of no features for an empty text.
+    /// The highest logit of any window, less the margin of its scale; that of no features for an empty text.
     pub(super) fn worst_logit(mut self) -> f32 {
         if self.block.count > 0 {
             self.close_block();
         }
-        // A window that never filled is the text as a whole.
-        for (scale, sums) in SCALES.into_iter().zip(self.sums) {
-            if self.blocks < scale {
-                self.worst = self.worst.max(self.model.logits(&sums)[0]);
-            }
+        let mut worst = f32::NEG_INFINITY;
+        for (index, scale) in SCALES.into_iter().enumerate() {
+            // A window that never filled, or just did, is the text as a whole.
+            let logit = if self.blocks > scale {
+                self.worst[index] - MARGINS[index]
+            } else {
+                self.model.logits(&self.sums[index])[0]
+            };
+            worst = worst.max(logit);
         }
-        self.worst
+        worst
     }
 
     fn close_block(&mut self) {
-        for (scale, sums) in SCALES.into_iter().zip(&mut self.sums) {
+        for ((scale, sums), worst) in SCALES.into_iter().zip(&mut self.sums).zip(&mut self.worst) {
             if self.blocks >= scale {
                 let leaving = &self.ring[(self.blocks - scale) % RING];
                 sums.lanes[0] -= leaving.lanes[0];
@@ -56,7 +65,7 @@ impl<'a, 'm> Scorer<'a, 'm> {
             }
             *sums += &self.block;
             if self.blocks + 1 >= scale {
-                self.worst = self.worst.max(self.model.logits(sums)[0]);
+                *worst = worst.max(self.model.logits(sums)[0]);
             }
         }
         self.ring[self.blocks % RING] = self.block;
