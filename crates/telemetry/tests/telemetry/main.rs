@@ -10,5 +10,6 @@ mod metrics;
 mod otlp_convert;
 mod otlp_grpc;
 mod otlp_http;
+mod otlp_tls;
 mod redaction;
 mod terminal;

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use telemetry::metrics::{Format, LegacyNames, Metrics, Names};
-use trace::Text;
+use trace::finding::Finding;
+use trace::{Stage, Text};
 
 fn metrics(legacy: LegacyNames) -> Metrics {
     let names = Names {
@@ -181,10 +182,54 @@ fn names_of_a_reload_join_the_known_ones() {
     let mut record = common::empty_record(None, false);
     let mut call = common::upstream();
     call.model = "new-model".into();
-    let index = record.begin(trace::Stage::UpstreamRequest);
-    record.end(index, trace::finding::Finding::UpstreamRequest(Box::new(call)));
+    let index = record.begin(Stage::UpstreamRequest);
+    record.end(index, Finding::UpstreamRequest(Box::new(call)));
     metrics.fold(&record);
     assert!(metrics.render(Format::Text).contains("gen_ai_request_model=\"new-model\""));
+}
+
+/// A request whose every name is `number`'s own.
+fn named(number: usize) -> trace::Record {
+    let mut record = common::forwarded(true);
+    let name = format!("n{number}");
+    if let Finding::UpstreamRequest(call) = &mut record.stage_mut(Stage::UpstreamRequest).unwrap().finding {
+        call.model = name.as_str().into();
+        call.provider = name.as_str().into();
+        call.endpoint = name.as_str().into();
+        call.answer.model = Some(Text::from_outside(&name));
+        call.answer.finish_reasons = vec![Text::from_outside(&name)];
+    }
+    if let Finding::Classification(found) = &mut record.stage_mut(Stage::Classification).unwrap().finding {
+        found.category = name.as_str().into();
+    }
+    record.request.user_id = Some(Text::from_outside(&name));
+    record.answering_model = Some(name.as_str().into());
+    record.fail(name, Text::trusted("as the test asked"));
+    record
+}
+
+#[test]
+fn a_flood_of_names_makes_no_series() {
+    let metrics = metrics(LegacyNames::Kept);
+    metrics.fold(&named(0));
+    let lines = |metrics: &Metrics| metrics.render(Format::OpenMetrics).lines().count();
+    let before = lines(&metrics);
+    for number in 1..5000 {
+        metrics.fold(&named(number));
+    }
+    assert_eq!(lines(&metrics), before);
+    // Names of ever new configurations are known names, up to a bound.
+    let learn = |range: std::ops::Range<usize>| {
+        let names: Vec<String> = range.clone().map(|number| format!("n{number}")).collect();
+        metrics.learn(names.iter().map(String::as_str), names.iter().map(String::as_str));
+        range.for_each(|number| metrics.fold(&named(number)));
+    };
+    learn(0..5000);
+    let full = metrics.render(Format::Text).len();
+    learn(5000..10_000);
+    let page = metrics.render(Format::Text);
+    assert!(page.len() < full + full / 10, "{full} bytes became {}", page.len());
+    assert!(!page.contains("\"n9999\"") && page.contains("\"n0\""));
 }
 
 proptest! {

@@ -170,3 +170,17 @@ fn an_attribute_of_a_megabyte_is_cut() {
     assert!(length("from.outside") <= trace::MAX_TEXT_BYTES);
     assert!(length("metadata") <= 4096);
 }
+
+#[test]
+fn a_wall_clock_that_steps_back_or_stands_before_1970_makes_no_negative_time() {
+    let later = std::time::Instant::now() + std::time::Duration::from_secs(3600);
+    let before = std::time::SystemTime::UNIX_EPOCH - std::time::Duration::from_secs(5);
+    let mut record = common::forwarded(true);
+    record.clock = trace::Clock::started(before, later);
+    let index = record.begin(trace::Stage::CacheStore);
+    record.span_mut(index).unwrap().push_event(0, trace::EventKind::FirstToken);
+    for span in spans(record) {
+        assert!(span.start_time_unix_nano <= span.end_time_unix_nano, "{}", span.name);
+        assert!(span.end_time_unix_nano < 3_600_000_000_000, "{} is in the far future", span.name);
+    }
+}

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use trace::{Record, RecordSink};
 
-enum Answer {
+pub(crate) enum Answer {
     Take,
     Reject { spans: i64, because: &'static str },
     Fail(Status),
@@ -59,13 +59,21 @@ impl TraceService for Collector {
     }
 }
 
-struct Running {
-    address: SocketAddr,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
     received: mpsc::UnboundedReceiver<(usize, Option<String>)>,
     _stop: tokio_util::sync::DropGuard,
 }
 
 async fn collector(script: impl IntoIterator<Item = Answer>) -> Running {
+    collector_on(tonic::transport::Server::builder(), script).await
+}
+
+/// A collector on a server that may want TLS.
+pub(crate) async fn collector_on(
+    mut server: tonic::transport::Server,
+    script: impl IntoIterator<Item = Answer>,
+) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, received) = mpsc::unbounded_channel();
@@ -74,9 +82,7 @@ async fn collector(script: impl IntoIterator<Item = Answer>) -> Running {
     let stopped = stop.clone().cancelled_owned();
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
     tokio::spawn(
-        tonic::transport::Server::builder()
-            .add_service(TraceServiceServer::new(service))
-            .serve_with_incoming_shutdown(incoming, stopped),
+        server.add_service(TraceServiceServer::new(service)).serve_with_incoming_shutdown(incoming, stopped),
     );
     Running { address, received, _stop: stop.drop_guard() }
 }
@@ -91,7 +97,7 @@ fn exporter(config: Config) -> Otlp {
     Otlp::new(&config, Resource::new("router")).unwrap()
 }
 
-fn batch() -> Vec<Arc<Record>> {
+pub(crate) fn batch() -> Vec<Arc<Record>> {
     vec![Arc::new(common::forwarded(true)), Arc::new(common::failed())]
 }
 
@@ -99,7 +105,7 @@ fn metrics() -> Arc<Metrics> {
     Arc::new(Metrics::new(&Names::default(), LegacyNames::Off))
 }
 
-fn logged() -> (common::Captured, tracing::subscriber::DefaultGuard) {
+pub(crate) fn logged() -> (common::Captured, tracing::subscriber::DefaultGuard) {
     let captured = common::Captured::default();
     let writer = captured.clone();
     let config =

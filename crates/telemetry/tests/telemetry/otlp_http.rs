@@ -21,14 +21,23 @@ use telemetry::{Delivery, Destination, Resource};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use trace::Record;
 
 use crate::common;
 
-type Received = mpsc::UnboundedReceiver<(String, HeaderMap, Bytes)>;
+pub(crate) type Received = mpsc::UnboundedReceiver<(String, HeaderMap, Bytes)>;
 
 /// Serves the scripted answers, then empty successes. The task ends with the set.
 async fn collector(script: Vec<Response<Full<Bytes>>>) -> (SocketAddr, Received, JoinSet<()>) {
+    collector_over(None, script).await
+}
+
+/// The same, over TLS if there is an acceptor.
+pub(crate) async fn collector_over(
+    tls: Option<TlsAcceptor>,
+    script: Vec<Response<Full<Bytes>>>,
+) -> (SocketAddr, Received, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, received) = mpsc::unbounded_channel();
@@ -48,9 +57,17 @@ async fn collector(script: Vec<Response<Full<Bytes>>>) -> (SocketAddr, Received,
                     Ok::<_, hyper::Error>(answer.unwrap_or_default())
                 }
             });
-            tokio::spawn(
-                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
-            );
+            let (server, tls) = (hyper::server::conn::http1::Builder::new(), tls.clone());
+            tokio::spawn(async move {
+                match tls {
+                    None => server.serve_connection(TokioIo::new(stream), service).await,
+                    // A client that does not trust us, or that we do not trust, ends the handshake.
+                    Some(tls) => match tls.accept(stream).await {
+                        Ok(stream) => server.serve_connection(TokioIo::new(stream), service).await,
+                        Err(_) => Ok(()),
+                    },
+                }
+            });
         }
     });
     (address, received, tasks)
@@ -124,5 +141,38 @@ async fn partial_success_is_counted_and_a_web_page_is_no_success() {
     let (address, _received, _tasks) = collector(script).await;
     let config = config(address);
     assert_eq!(deliver(&config).await, Delivery::Partial { rejected_spans: 4 });
+    assert_eq!(deliver(&config).await, Delivery::Failed);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_refuses_hangs_or_never_ends_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let hanging = Config { timeout: Duration::from_millis(50), ..config(address) };
+    assert_eq!(deliver(&hanging).await, Delivery::Failed, "connections wait and nobody answers");
+    drop(listener);
+    assert_eq!(deliver(&config(address)).await, Delivery::Failed, "nobody is there");
+    let endless = Response::new(Full::new(vec![0_u8; 1 << 20].into()));
+    let retry = Retry { attempts: 1, ..config(address).retry };
+    let (address, _received, _tasks) = collector(vec![endless]).await;
+    assert_eq!(deliver(&Config { retry, ..config(address) }).await, Delivery::Failed, "no answer is so long");
+}
+
+#[tokio::test]
+async fn a_collector_that_asks_for_an_hour_is_asked_again_within_the_bound() {
+    let throttled =
+        || Response::builder().status(429).header("retry-after", "3600").body(Full::default()).unwrap();
+    let (address, mut received, _tasks) = collector(vec![throttled(), throttled(), throttled()]).await;
+    assert_eq!(deliver(&config(address)).await, Delivery::Failed);
+    for _ in 0..3 {
+        assert!(received.try_recv().is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_web_server_is_no_collector_over_grpc_either() {
+    let page = || Response::builder().header("content-type", "text/html").body(Full::default()).unwrap();
+    let (address, _received, _tasks) = collector(vec![page(), page(), page()]).await;
+    let config = Config { protocol: Protocol::Grpc, ..config(address) };
     assert_eq!(deliver(&config).await, Delivery::Failed);
 }
