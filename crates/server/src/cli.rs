@@ -123,7 +123,7 @@ pub(crate) struct Simulate {
     pub(crate) seed: u64,
     /// Where its spans go, over OTLP/gRPC, such as http://127.0.0.1:4317; without it there are none
     #[arg(long, value_name = "ENDPOINT", env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", hide_env_values = true)]
-    pub(crate) otlp_endpoint: Option<simulator::OtlpEndpoint>,
+    pub(crate) otlp_endpoint: Option<String>,
     /// The service that its spans name
     #[arg(long, value_name = "NAME", env = "OTEL_SERVICE_NAME", default_value = simulator::Traces::SERVICE)]
     pub(crate) service: String,

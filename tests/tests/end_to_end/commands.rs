@@ -65,6 +65,40 @@ fn the_committed_schema_is_the_one_of_the_program() {
 }
 
 #[test]
+fn simulate_says_where_its_spans_cannot_go() {
+    bounded(async {
+        const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+        let refused = run(&["simulate"], &[(ENDPOINT, "https://collector:4317")]).await;
+        assert_eq!(refused.code, Some(2));
+        assert!(
+            refused.stderr.contains(ENDPOINT) && refused.stderr.contains("without TLS"),
+            "{}",
+            refused.stderr
+        );
+
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let endpoint = format!("grpc://{}", closed.local_addr().expect("an address"));
+        drop(closed);
+        // An empty variable is as good as none.
+        for (endpoint, is_told) in [(endpoint.as_str(), true), ("", false)] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let arguments = ["simulate", "--listen", "127.0.0.1:0", "--any-model", "--first-token-ms", "0"];
+            let simulate = process::Process::start(&arguments, &[(ENDPOINT, endpoint)], folder.path());
+            let address = simulate.stdout.until("an address", |text| {
+                text.split_once("http://")?.1.split_whitespace().next()?.parse().ok()
+            });
+            let client = client::Client::of(address.await);
+            assert_eq!(client.chat(&client::chat("Hello")).await.status, 200);
+            simulate.signal("TERM").await;
+            let ended = simulate.ended().await;
+            assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+            let told = ended.stdout + &ended.stderr;
+            assert_eq!(told.contains("Spans that could not be delivered: 1."), is_told, "{told}");
+        }
+    });
+}
+
+#[test]
 fn simulate_is_a_backend() {
     bounded(async {
         let folder = tempfile::tempdir().expect("a folder");

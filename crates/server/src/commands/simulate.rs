@@ -8,6 +8,7 @@ use crate::cli::Simulate;
 
 pub(crate) fn run(flags: Simulate) -> Result<(), Failure> {
     let listen = flags.listen;
+    let traces = traces(flags.otlp_endpoint.as_deref(), flags.service)?;
     let options = Options {
         listen,
         name: flags.name,
@@ -21,7 +22,7 @@ pub(crate) fn run(flags: Simulate) -> Result<(), Failure> {
         answers: flags.answers,
         faults: flags.faults,
         seed: flags.seed,
-        traces: flags.otlp_endpoint.map(|endpoint| Traces { endpoint, service: flags.service }),
+        traces,
         fast: flags.fast,
     };
     let listening =
@@ -32,7 +33,19 @@ pub(crate) fn run(flags: Simulate) -> Result<(), Failure> {
         _ => Failure::Running(format!("cannot listen on {listen}: {error}")),
     })?;
     if lost > 0 {
-        say(&format!("{lost} spans could not be delivered; is there an OTLP/gRPC receiver at the endpoint?"));
+        say(&format!(
+            "Spans that could not be delivered: {lost}. Is there an OTLP/gRPC receiver at the endpoint?"
+        ));
     }
     Ok(())
+}
+
+/// OpenTelemetry takes an empty variable for one that is not set.
+fn traces(endpoint: Option<&str>, service: String) -> Result<Option<Traces>, Failure> {
+    let Some(endpoint) = endpoint.filter(|endpoint| !endpoint.is_empty()) else { return Ok(None) };
+    let endpoint = endpoint.parse().map_err(|error: simulator::ScriptError| {
+        Failure::Configuration(format!("--otlp-endpoint, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: {error}"))
+    })?;
+    let service = if service.is_empty() { Traces::SERVICE.to_owned() } else { service };
+    Ok(Some(Traces { endpoint, service }))
 }
