@@ -156,7 +156,14 @@ async fn sampling_is_changed_and_settings_are_reloaded() {
         admin.call(Method::PATCH, "sampling", &headers, r#"{"type":"probabilistic","rate":0.1}"#).await;
     assert_eq!(answer.json()["rate"], 0.1);
     assert_eq!(admin.tracing.load().sampler, Sampler::Probabilistic { rate: 0.1 });
-    for wrong in [r#"{"rate":2}"#, r#"{"ratio":1}"#, "", "[]"] {
+    let keep = r#"{"keep":{"errors":true,"slow_ms":250}}"#;
+    let answer = admin.call(Method::PATCH, "sampling", &headers, keep).await.json();
+    assert_eq!((&answer["rate"], &answer["keep"]["slow_ms"]), (&json!(0.1), &json!(250)));
+    assert_eq!(admin.call(Method::GET, "sampling", &[], "").await.json(), answer);
+    assert!(admin.tracing.load().keep.as_ref().is_some_and(|keep| keep.errors && !keep.retries));
+    admin.call(Method::PATCH, "sampling", &headers, r#"{"keep":null}"#).await;
+    assert_eq!(admin.tracing.load().keep, None);
+    for wrong in [r#"{"rate":2}"#, r#"{"ratio":1}"#, r#"{"keep":{"slow_ms":0}}"#, "", "[]"] {
         let answer = admin.call(Method::PATCH, "sampling", &headers, wrong).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "invalid_request"));
     }
