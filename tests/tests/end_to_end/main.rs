@@ -12,6 +12,7 @@ mod bad_input;
 mod clients;
 mod collector;
 mod commands;
+mod content;
 mod demo;
 mod engine;
 mod failures;
