@@ -36,7 +36,8 @@ pub(crate) struct Tracing {
     pub sampling: Option<Sampling>,
     /// Who we are, on each trace.
     pub resource: Option<Resource>,
-    /// Whether prompts and answers are recorded. `__REDACTED__` stands in their place.
+    /// Whether prompts and answers are written, on the span of the call to the model. `__REDACTED__` stands in the place of
+    /// personal data and credentials, whatever this says.
     #[schemars(extend("default" = false))]
     pub capture_content: Option<bool>,
     /// What the caller's trace context is to us.
@@ -351,7 +352,7 @@ pub(crate) struct SpanLimits {
     /// Links. Default: 128.
     #[schemars(range(min = 0, max = 10000))]
     pub links: Option<u32>,
-    /// Bytes of one text value. Default: 4096.
+    /// Bytes of one text value, prompts and answers too. Default: 4096.
     #[schemars(range(min = 1, max = 1048576))]
     pub attribute_bytes: Option<u32>,
 }
