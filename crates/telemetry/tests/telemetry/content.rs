@@ -4,6 +4,7 @@ use crate::common;
 
 use std::sync::Arc;
 
+use proptest::prelude::*;
 use prost::Message as _;
 use serde_json::{Value, json};
 use telemetry::stdout::{Layout, Style, json as objects, tree};
@@ -149,4 +150,34 @@ fn within_the_limits_of_a_span_lists_stay_whole() {
     }
     assert_eq!(attributes.as_object().unwrap().len(), 128);
     assert!(attributes["model.name"].is_string(), "what the router says itself is kept");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Wherever a secret stands, and wherever the text is cut.
+    #[test]
+    fn no_part_of_a_secret_is_in_an_export(
+        before in "[ a-z\u{e4}\n\"]{0,200}",
+        between in "[ ,.]{1,3}[a-z \u{20ac}]{0,200}",
+        after in "[ ]{1,3}[a-z ]{0,3000}",
+        limit in 0_usize..600,
+        attribute_bytes in 1_u32..600,
+    ) {
+        let text = format!("{before} 4111111111111111{between} sk-Z9X8W7V6U5T4{after}");
+        let find = |text: &str| {
+            Some(text.match_indices("4111111111111111").map(|(at, found)| at..at + found.len()).collect())
+        };
+        let content = Content::redacting(&text, limit, find);
+        prop_assert!(content.as_str().len() <= limit.max(trace::content::CUT_MARK.len()));
+        let message =
+            Message { role: "user", parts: vec![Part { kind: PartKind::Text, content }], finish_reason: None };
+        let mut record = common::forwarded(true);
+        record.content = Some(Box::new(Captured { inputs: vec![message.clone(); 3], outputs: vec![message] }));
+        let limits = Limits { attribute_bytes, ..Limits::default() };
+        let shown = objects(&record, &Resource::new("r"), View { limits, ..view(EVERYTHING) }, Layout::Line);
+        for part in ["4111", "Z9X", "sk-"] {
+            prop_assert!(!shown.contains(part), "{part} in {shown}");
+        }
+    }
 }
