@@ -115,7 +115,7 @@ pub(crate) struct Simulate {
     /// An answer, as PART OF THE PROMPT=TEXT; may be repeated
     #[arg(long = "answer", value_name = "PART=TEXT")]
     pub(crate) answers: Vec<String>,
-    /// A fault, such as status=503@nth=3; may be repeated, --help lists them
+    /// A fault, such as status=503@every=3; may be repeated, --help lists them
     #[arg(long = "fault", value_name = "FAULT")]
     pub(crate) faults: Vec<String>,
     /// Seed of everything arbitrary
