@@ -129,7 +129,7 @@ fn endpoint(model: &str, number: u16) -> Endpoint {
         },
         path_prefix: Arc::from(""),
         weight: 1,
-        max_parallel: Some(64),
+        max_parallel: None,
         timeouts: Timeouts { connect: minute, first_token: minute, idle: minute, total: minute },
         credentials: Credentials::None,
         headers: Vec::new(),
