@@ -6,7 +6,8 @@
 //! window, and time is linear in the text (the request body limit bounds it).
 //!
 //! Windows: words are grouped into blocks of [`BLOCK_WORDS`], and every run of 2, 8 and 64 blocks is scored; the
-//! shorter ones find a sentence in a long letter, the longer ones a scene that is set over pages.
+//! shorter ones find a sentence in a long letter, the longer ones a scene that is set over pages. A block that repeats the one before
+//! it counts once.
 
 pub mod patterns;
 mod windows;

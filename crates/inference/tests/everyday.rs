@@ -118,3 +118,11 @@ fn padding_hides_nothing() {
         assert!(score(&text) >= DEFAULT_THRESHOLD, "{padding:?}");
     }
 }
+
+#[test]
+fn saying_a_word_over_and_over_is_no_attack() {
+    for word in ["tea", "error", "0.00", "banana", "the", "row", "-", "lorem ipsum", "INFO ok\n"] {
+        let text = format!("{word} ").repeat(2000);
+        assert!(score(&text) < DEFAULT_THRESHOLD, "{word}: {}", score(&text));
+    }
+}

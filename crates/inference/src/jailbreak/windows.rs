@@ -57,6 +57,13 @@ impl<'a, 'm> Scorer<'a, 'm> {
     }
 
     fn close_block(&mut self) {
+        // A block that repeats the one before says nothing new: counted again and again, the small weight of one word would make
+        // an attack of a log or a list.
+        if self.blocks > 0 && self.block == self.ring[(self.blocks - 1) % RING] {
+            self.block = Sums::default();
+            self.words = 0;
+            return;
+        }
         for ((scale, sums), worst) in SCALES.into_iter().zip(&mut self.sums).zip(&mut self.worst) {
             if self.blocks >= scale {
                 let leaving = &self.ring[(self.blocks - scale) % RING];
