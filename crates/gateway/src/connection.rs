@@ -2,6 +2,8 @@
 //!
 //! Invariant: a connection holds one of a bounded number of places, and ends by itself if no request comes in time.
 
+mod write_patience;
+
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower_service::Service;
+use write_patience::WritePatience;
 
 /// Where a request's connection comes from; an extension of every request.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +39,10 @@ pub(crate) struct ConnectionLimits {
     /// How long answers in progress may take once the door closes.
     pub(crate) drain: Duration,
 }
+
+/// How long a client may take nothing of an answer that waits for it. A place of the router is too dear for one that has
+/// stopped reading.
+const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Pause after a failed accept, which mostly means that no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
@@ -110,7 +117,8 @@ async fn connection(
         async move { router.call(request).await }
     });
     let builder = protocol(&limits);
-    let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut serving =
+        pin!(builder.serve_connection(TokioIo::new(WritePatience::new(stream, WRITE_PATIENCE)), service));
     let mut patience = pin!(tokio::time::sleep(limits.head_timeout));
     let mut impatient = true;
     loop {

@@ -61,6 +61,8 @@ pub struct Loaded {
     pub origins: Vec<Origin>,
     /// Twelve hexadecimal digits that change with the text or the overrides; `semantic_router.config.version` on spans.
     pub version: String,
+    /// Whether the source says nothing at all, as a file that is being written does.
+    pub is_blank: bool,
 }
 
 /// Where the value of one setting came from. Never the value: it may be secret.
@@ -117,7 +119,14 @@ pub fn load(source: Source, overrides: &[String], environment: &Environment) -> 
     if !clean {
         return Err(fail(problems));
     }
-    Ok(Loaded { settings, warnings, origins, version: version(&text, overrides), origin })
+    Ok(Loaded {
+        settings,
+        warnings,
+        origins,
+        version: version(&text, overrides),
+        is_blank: text.trim().is_empty(),
+        origin,
+    })
 }
 
 fn read(source: Source) -> Result<(String, String), Problems> {

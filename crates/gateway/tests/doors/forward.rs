@@ -22,7 +22,8 @@ async fn a_chat_goes_to_the_model_of_its_category_and_comes_back() {
     assert!(answer.json()["choices"][0]["message"]["content"].as_str().unwrap().starts_with("large says"));
     assert_eq!(answer.header("x-vsr-selected-category"), "math");
     assert_eq!(answer.header("x-vsr-selected-model"), "large");
-    assert_eq!(answer.header("x-vsr-selected-reasoning"), "on");
+    // The model has no family, so that nothing can be switched on.
+    assert_eq!(answer.header("x-vsr-selected-reasoning"), "off");
     assert_eq!(answer.header("content-length"), answer.body.len().to_string());
     let record = router.kept.one().await;
     let expected = [

@@ -78,6 +78,14 @@ pub(crate) fn intend<'p>(
         });
     }
     let mut intent = by_category(policy, findings, default);
+    if request.principal.allowed_models.is_some() {
+        // Whom not every model is open to gets one that is, if the fitting ones are not.
+        let open = policy.models.iter().filter(|model| request.principal.may_use(&model.name));
+        let others: Vec<_> = open
+            .filter(|model| intent.candidates.iter().all(|(known, _)| known.name != model.name))
+            .collect();
+        intent.candidates.extend(others.into_iter().map(|model| (Arc::clone(model), 0.0)));
+    }
     if request.parsed.facts().sampling.reasoning_effort.is_some() {
         // The client said how much to reason, and no decision says otherwise.
         intent.reasoning = None;
@@ -136,7 +144,8 @@ pub(crate) fn choice(intent: &Intent<'_>, model: &Arc<Model>, request: &Request)
     let family = model.reasoning_family.as_ref();
     let reasoning = match &intent.reasoning {
         Some(choice) => Reasoning {
-            enabled: choice.enabled,
+            // Without a switch nothing is switched on, whatever the decision wants.
+            enabled: choice.enabled && family.is_some(),
             effort: choice.effort.clone().or_else(|| default_effort(model, choice.enabled)),
             family: family.map(|family| Arc::clone(&family.name)),
         },

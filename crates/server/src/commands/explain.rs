@@ -100,8 +100,7 @@ fn explanation(record: &Record, outcome: &Outcome, policy: &Policy) -> String {
                 let switch = if found.reasoning.enabled { "on" } else { "off" };
                 let family = match (&found.reasoning.family, found.reasoning.enabled) {
                     (Some(family), _) => format!(" (family {family})"),
-                    (None, true) => " (no family configured: nothing is switched)".to_owned(),
-                    (None, false) => String::new(),
+                    (None, _) => " (the model has no reasoning_family, so nothing is switched)".to_owned(),
                 };
                 line("Model", format!("{model}, reasoning {switch}{family}"));
                 line("Because", found.reason.sentence(model));

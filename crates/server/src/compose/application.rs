@@ -9,6 +9,7 @@ use gateway::access::Access;
 use gateway::in_flight::InFlight;
 use gateway::tracing_policy::TracingPolicy;
 use pipeline::Pipeline;
+use settings::check::access::AccessMode;
 use settings::{Environment, Loaded, Settings, Source};
 use telemetry::metrics::Metrics;
 use telemetry::{AccessLines, Exits};
@@ -35,6 +36,8 @@ pub(crate) struct Application {
     /// What is under way.
     pub(crate) in_flight: Arc<InFlight>,
     origin: Origin,
+    /// What cannot change without a restart is as it was here.
+    started_with: Settings,
     settings: Mutex<Settings>,
 }
 
@@ -71,6 +74,7 @@ impl Application {
             metrics,
             in_flight: InFlight::new(settings.access.limits.in_flight),
             origin: Origin { source, overrides, environment: Environment::capture() },
+            started_with: settings.clone(),
             settings: Mutex::new(settings),
         })
     }
@@ -94,12 +98,13 @@ impl Application {
     ///
     /// All that is wrong with the file, as `validate` would say it.
     pub(crate) fn reload(&self) -> Result<Reloaded, String> {
+        // Held until the end: two reloads at once would leave a mixture, or the older of two files in force.
+        let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
         let Origin { source, overrides, environment } = &self.origin;
         let loaded = settings::load(source.clone(), overrides, environment)
             .map_err(|problems| problems.to_string())?;
         let policy = policy::build(&loaded.settings, &loaded.version)?;
-        // Held until the end: two reloads at once would leave a mixture.
-        let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        self.refuse_danger(&loaded)?;
         if *self.pipeline.load().policy.version == *loaded.version {
             return Ok(Reloaded::Unchanged);
         }
@@ -111,9 +116,32 @@ impl Application {
             self.tracing.store(Arc::new(tracing));
         }
         self.pipeline.store(Arc::new(super::pipeline(policy, &self.resources)));
-        let needs_restart = needs_restart(&settings, &loaded.settings);
+        let needs_restart = needs_restart(&self.started_with, &loaded.settings);
         *settings = loaded.settings;
         Ok(Reloaded::Swapped { version: loaded.version, needs_restart })
+    }
+
+    /// A file that is half written may well be valid: an empty one is. What it would do to a running router is refused.
+    fn refuse_danger(&self, loaded: &Loaded) -> Result<(), String> {
+        let new = &loaded.settings;
+        let bound = self.started_with.listen.http.map(|listener| listener.address);
+        let wide = bound.filter(|address| !address.ip().is_loopback());
+        if let (Some(address), AccessMode::Loopback) = (wide, new.access.mode) {
+            return Err(format!(
+                "{}: it asks nobody for a key, and the router listens on {address}, which other machines can reach; \
+                 keep `access`, or restart with a listener on loopback",
+                loaded.origin
+            ));
+        }
+        let serves = !self.pipeline.load().policy.models.is_empty();
+        let from_file = matches!(self.origin.source, Source::File(_));
+        if serves && from_file && (new.models.is_empty() || loaded.is_blank) {
+            return Err(format!(
+                "{}: it has no models, and the router has; if this is meant, restart it",
+                loaded.origin
+            ));
+        }
+        Ok(())
     }
 
     /// Reloads and logs what came of it.
@@ -164,13 +192,13 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
     let bounds = |settings: &Settings| (settings.cache.max_entries, settings.cache.max_bytes);
     let tracing = |settings: &Settings| {
         let tracing = &settings.observability.tracing;
-        (tracing.enabled, tracing.destinations.clone(), tracing.resource.clone())
+        (tracing.enabled, tracing.destinations.clone(), tracing.resource.clone(), tracing.limits)
     };
     let changed = [
         ("listen", old.listen != new.listen),
         ("access.limits", old.access.limits != new.access.limits),
         ("cache.max_entries or cache.max_bytes", bounds(old) != bounds(new)),
-        ("observability.tracing.exporter or resource", tracing(old) != tracing(new)),
+        ("observability.tracing.exporter, resource or limits", tracing(old) != tracing(new)),
         ("observability.logs", old.observability.logs != new.observability.logs),
         ("observability.metrics", old.observability.metrics != new.observability.metrics),
         ("shutdown", old.drain != new.drain),

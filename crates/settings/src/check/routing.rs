@@ -33,10 +33,6 @@ pub struct OnFailure {
     pub jailbreak_detection: FailurePolicy,
     /// Looking an answer up.
     pub cache_lookup: FailurePolicy,
-    /// Setting the system prompt.
-    pub system_prompt_injection: FailurePolicy,
-    /// Checks on the answer.
-    pub response_processing: FailurePolicy,
 }
 
 /// What happens to answers.

@@ -105,12 +105,6 @@ pub(crate) struct OnFailure {
     /// Looking an answer up.
     #[schemars(extend("default" = "skip"))]
     pub cache_lookup: Option<FailurePolicy>,
-    /// Setting the system prompt.
-    #[schemars(extend("default" = "refuse"))]
-    pub system_prompt_injection: Option<FailurePolicy>,
-    /// Checks on the answer.
-    #[schemars(extend("default" = "skip"))]
-    pub response_processing: Option<FailurePolicy>,
 }
 
 /// What happens to answers.

@@ -9,7 +9,7 @@ use crate::check::models::{
     Usage,
 };
 use crate::check::upstream::Timeouts;
-use crate::check::vocabulary::PII_TYPES;
+use crate::check::vocabulary::{PII_TYPES, PII_TYPES_NOT_FOUND};
 use crate::raw::models as raw;
 use crate::report::Report;
 use crate::secret::Secret;
@@ -68,6 +68,12 @@ fn model(
         found.map(FamilyIndex)
     });
     let dialects = raw.dialects.unwrap_or_else(default_dialects);
+    for dialect in dialects.iter().filter(|dialect| matches!(dialect, Dialect::Responses | Dialect::Messages))
+    {
+        let message =
+            format!("{dialect:?} is not available in this version: requests of that API are not taken");
+        report.warn(&format!("{path}.dialects"), message);
+    }
     if dialects.is_empty() {
         report.error(&format!("{path}.dialects"), "an endpoint speaks at least one");
     }
@@ -255,7 +261,14 @@ pub(super) fn pii_types(words: &[String], path: &str, report: &mut Report) -> Ve
     let mut types = Vec::new();
     for (index, word) in words.iter().enumerate() {
         match PII_TYPES.into_iter().find(|name| name.eq_ignore_ascii_case(word.trim())) {
-            Some(name) if !types.contains(&name) => types.push(name),
+            Some(name) if !types.contains(&name) => {
+                if PII_TYPES_NOT_FOUND.contains(&name) {
+                    let message =
+                        format!("{name} is not found in this version, so nothing follows from it here");
+                    report.warn(&format!("{path}[{index}]"), message);
+                }
+                types.push(name);
+            }
             Some(_) => {}
             None => {
                 let suggestion = did_you_mean(word, PII_TYPES);

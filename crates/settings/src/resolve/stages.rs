@@ -92,8 +92,6 @@ pub(super) fn on_failure(raw: &raw::cache::OnFailure) -> OnFailure {
         pii_detection: raw.pii_detection.unwrap_or(Refuse),
         jailbreak_detection: raw.jailbreak_detection.unwrap_or(Refuse),
         cache_lookup: raw.cache_lookup.unwrap_or(Skip),
-        system_prompt_injection: raw.system_prompt_injection.unwrap_or(Refuse),
-        response_processing: raw.response_processing.unwrap_or(Skip),
     }
 }
 

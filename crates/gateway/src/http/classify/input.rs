@@ -113,7 +113,7 @@ impl Input {
                 tasks.push(task);
             }
         }
-        Ok(tasks)
+        if tasks.is_empty() { Err(wrong()) } else { Ok(tasks) }
     }
 
     pub(super) fn options(&self) -> Result<Options, ApiError> {

@@ -1,5 +1,6 @@
 //! Hot reload: when the file changes, when a link to it is swapped, and on SIGHUP.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use crate::compose::application::{Application, folder_of};
 /// Editors and mounts change a file in several steps; the last one counts.
 const SETTLE: Duration = Duration::from_millis(100);
 
+/// Who never stops writing is read in between.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Watches the configuration's folder and SIGHUP. The watcher works while it is kept.
 pub(super) fn watch(application: &Arc<Application>) -> Option<RecommendedWatcher> {
     let (sender, receiver) = mpsc::channel(1);
@@ -20,8 +24,16 @@ pub(super) fn watch(application: &Arc<Application>) -> Option<RecommendedWatcher
     let file = application.file()?;
     // The folder, not the file: a Kubernetes ConfigMap swaps a link beside it, and editors replace the file.
     let folder = folder_of(&file);
+    let wanted = file.file_name().map(std::ffi::OsStr::to_owned);
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let changed = event.map_or(true, |event| !event.kind.is_access());
+        let concerns = |path: &PathBuf| {
+            let name = path.file_name();
+            // `..data` is the link that Kubernetes swaps.
+            name == wanted.as_deref() || name.is_some_and(|name| name.as_encoded_bytes().starts_with(b".."))
+        };
+        let changed = event.map_or(true, |event| {
+            !event.kind.is_access() && (event.paths.is_empty() || event.paths.iter().any(concerns))
+        });
         if changed {
             // A full channel means that a reload is due already.
             let _ = sender.try_send(());
@@ -42,8 +54,9 @@ pub(super) fn watch(application: &Arc<Application>) -> Option<RecommendedWatcher
 
 async fn reload_on(application: Arc<Application>, mut changes: mpsc::Receiver<()>) {
     while changes.recv().await.is_some() {
-        // Wait until it has been quiet for a moment.
-        while let Ok(Some(())) = tokio::time::timeout(SETTLE, changes.recv()).await {}
+        // Wait until it has been quiet for a moment, but not for ever.
+        let quiet = async { while let Ok(Some(())) = tokio::time::timeout(SETTLE, changes.recv()).await {} };
+        let _ = tokio::time::timeout(PATIENCE, quiet).await;
         reload(&application, "file changed").await;
     }
 }
