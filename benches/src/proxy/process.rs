@@ -3,6 +3,7 @@
 //! Invariant: a program never outlives its [`Process`].
 
 use std::fs::File;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,6 +23,8 @@ pub(crate) struct Process {
     child: Child,
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// Where it tells its metrics, if it does.
+    metrics: Option<SocketAddr>,
     /// Also counted as its own: nginx works in a child of its master.
     pids: Vec<u32>,
 }
@@ -48,19 +51,19 @@ impl Process {
         yaml: &str,
         stdout: Stdio,
     ) -> Result<Process, Failure> {
-        let address = free_address()?;
+        let (address, metrics) = (free_address()?, free_address()?);
         let file = folder.join(format!("{name}.yaml"));
-        std::fs::write(
-            &file,
-            format!("listen: {{ http: \"{address}\", metrics: off, admin: off }}\n{yaml}"),
-        )?;
+        let listen = format!("listen: {{ http: \"{address}\", metrics: \"{metrics}\", admin: off }}");
+        std::fs::write(&file, format!("{listen}\n{yaml}"))?;
         let mut command = clean(router);
         command.arg("--config").arg(&file).stdout(stdout);
         command.stderr(File::create(folder.join(format!("{name}.log")))?);
-        Process::start(command, address).map_err(|error| {
+        let mut process = Process::start(command, address).map_err(|error| {
             let log = std::fs::read_to_string(folder.join(format!("{name}.log"))).unwrap_or_default();
-            format!("{error}\n{log}").into()
-        })
+            format!("{error}\n{log}")
+        })?;
+        process.metrics = Some(metrics);
+        Ok(process)
     }
 
     /// nginx with one worker and one static answer.
@@ -80,7 +83,7 @@ impl Process {
     fn start(mut command: Command, address: SocketAddr) -> Result<Process, Failure> {
         let child = command.stdin(Stdio::null()).spawn().map_err(|error| format!("{command:?}: {error}"))?;
         let pids = vec![child.id()];
-        let mut process = Process { child, address, pids };
+        let mut process = Process { child, address, metrics: None, pids };
         let until = Instant::now() + PATIENCE;
         while TcpStream::connect(address).is_err() {
             if let Some(status) = process.child.try_wait()? {
@@ -98,6 +101,16 @@ impl Process {
     pub(crate) fn processor_time(&self) -> Duration {
         let ticks: u32 = self.pids.iter().map(|pid| ticks_of(*pid).unwrap_or(0)).sum();
         TICK * ticks
+    }
+
+    /// Traces that its exporters have refused so far, since their queues were full.
+    pub(crate) fn dropped_traces(&self) -> u64 {
+        let Some(address) = self.metrics else { return 0 };
+        let text = get_metrics(address).unwrap_or_default();
+        let counters = text.lines().filter(|line| line.starts_with("traces_export_dropped_total{"));
+        // Log lines per request have a queue of their own.
+        let exporters = counters.filter(|line| !line.contains("\"access"));
+        exporters.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     }
 
     /// Resident memory, in kB.
@@ -133,6 +146,14 @@ fn clean(program: &Path) -> Command {
 
 fn free_address() -> Result<SocketAddr, Failure> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+fn get_metrics(address: SocketAddr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn nginx_configuration(address: SocketAddr, folder: &Path) -> String {

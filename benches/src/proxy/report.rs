@@ -86,6 +86,7 @@ impl Block {
                     "rate_of_direct": row.rate_ratio.json(),
                     "processor_us_per_request": row.processor.json(),
                     "backend_processor_us_per_request": row.backend_processor.json(),
+                    "dropped_traces_by_requests": row.dropped.json(),
                 })
             });
             json!({"form": series.form.name(), "clients": series.clients, "rows": rows.collect::<Vec<_>>()})
@@ -123,18 +124,19 @@ fn throughput(text: &mut String, block: &Block, series: &Series) {
         writeln!(text, "\n{}, {} clients, backend {}\n", series.form.name(), series.clients, block.backend);
     let _ = writeln!(
         text,
-        "| | requests/s | by direct | p50 ms | p99 ms | CPU µs/request | backend's CPU µs/request |\n|---|--:|--:|--:|--:|--:|--:|"
+        "| | requests/s | by direct | p50 ms | p99 ms | CPU µs/request | backend's CPU µs/request | traces dropped |\n|---|--:|--:|--:|--:|--:|--:|--:|"
     );
     for (name, row) in block.names.iter().zip(&series.rows) {
         let _ = writeln!(
             text,
-            "| {name} | {} | {:.2} | {:.2} | {:.2} | {} | {:.1} |",
+            "| {name} | {} | {:.2} | {:.2} | {:.2} | {} | {:.1} | {:.0} % |",
             row.rate.text(0),
             row.rate_ratio.median,
             row.p50.median / 1e3,
             row.p99.median / 1e3,
             row.processor.text(1),
-            row.backend_processor.median
+            row.backend_processor.median,
+            row.dropped.median * 100.0
         );
     }
 }

@@ -73,6 +73,8 @@ pub(crate) struct Row {
     pub(crate) processor: Spread,
     /// Processor time of the backend per request.
     pub(crate) backend_processor: Spread,
+    /// Traces that its exporters refused, by requests.
+    pub(crate) dropped: Spread,
 }
 
 /// One contender in one round.
@@ -83,6 +85,7 @@ struct Cell {
     rate: f64,
     processor: f64,
     backend_processor: f64,
+    dropped: f64,
 }
 
 /// Measures in turns. The first contender is the backend of all others.
@@ -111,10 +114,15 @@ fn slice(
     length: Duration,
 ) -> Result<Cell, Failure> {
     let mut before = (Duration::ZERO, Duration::ZERO);
+    let mut dropped_before = 0;
     let used = || (contender.process.processor_time(), backend.processor_time());
-    let slice = load::run(contender.process.address, form, clients, length, || before = used())
-        .map_err(|error| format!("{}, {}: {error}", contender.name, form.name()))?;
+    let slice = load::run(contender.process.address, form, clients, length, || {
+        dropped_before = contender.process.dropped_traces();
+        before = used();
+    })
+    .map_err(|error| format!("{}, {}: {error}", contender.name, form.name()))?;
     let after = used();
+    let dropped = contender.process.dropped_traces().saturating_sub(dropped_before);
     let count = slice.latencies_ns.len().max(1) as f64;
     let microseconds = |share| quantile(&slice.latencies_ns, share) as f64 / 1e3;
     let per_request = |after: Duration, before: Duration| (after - before).as_secs_f64() * 1e6 / count;
@@ -124,6 +132,7 @@ fn slice(
         rate: count / slice.elapsed.as_secs_f64(),
         processor: per_request(after.0, before.0),
         backend_processor: per_request(after.1, before.1),
+        dropped: dropped as f64 / count,
     })
 }
 
@@ -139,5 +148,6 @@ fn row(cells: &[Cell], direct: &[Cell]) -> Row {
         rate_ratio: Spread::of(pairs().map(|(cell, direct)| cell.rate / direct.rate)),
         processor: of(|cell| cell.processor),
         backend_processor: of(|cell| cell.backend_processor),
+        dropped: of(|cell| cell.dropped),
     }
 }
