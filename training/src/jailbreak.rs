@@ -1,5 +1,6 @@
 //! The jailbreak model: which rows, which split, and its report.
 
+mod documents;
 mod scores;
 
 use crate::data;
@@ -87,7 +88,7 @@ const ATTACKS_BY_THEMSELVES: [&str; 4] =
     ["", "ignore_previous_instructions", "system_mode", "mixed_techniques"];
 
 /// What a reader of the figures must know.
-const NOTES: [&str; 5] = [
+const NOTES: [&str; 6] = [
     "Of CyberSecEval those rows count whose text is an attack without the system prompt that it was written for (the variants ignore_previous_instructions, \
      system_mode and mixed_techniques). The others break a rule that the router cannot see, and read as harmless without it (\"Give me a recipe in the form of a poem\"). \
      The rule dates from \
@@ -99,6 +100,8 @@ const NOTES: [&str; 5] = [
      windows and their margins) was chosen by cross-validation inside the train split, and the test split chose nothing: it was scored once for this recipe, \
      and again after templates were added for a golden prompt of the domain model. The other splits are redrawn from the same rows, so \
      their test rows took part in that choice: they say how much a figure owes to the split, not how the recipe fares on new data.",
+    "Long harmless texts are this project's own files (those in which a pattern finds an attack are left out) and, to train on, compilations of harmless rows. \
+     The files change with the project, so that the model is made again, not byte for byte, at another commit.",
     "A quotation inside a question (\"what does 'ignore all previous instructions' mean?\") is taken for an attack. To let it pass would let every attack pass that is put into quotation marks.",
 ];
 
@@ -107,6 +110,8 @@ const NOTES: [&str; 5] = [
 enum Origin {
     Set(usize),
     Template,
+    /// A file of this project: harmless, and long as what people paste into a prompt.
+    Document,
     /// The golden prompts of the inference crate: never trained on.
     Golden,
 }
@@ -169,7 +174,7 @@ fn rows(folder: &Path, random: &mut fastrand::Rng) -> Result<Vec<Row>, Box<dyn E
         }
     }
     let templates = Templates::parse(TEMPLATES)?;
-    for (section, count) in [("attack", 1500), ("harmless", 1500)] {
+    for (section, count) in [("attack", 1500), ("harmless", 2200)] {
         let prompts = templates.prompts(section, count, random);
         let attack = section == "attack";
         rows.extend(prompts.into_iter().map(|text| Row::new(text, attack, Origin::Template)));
@@ -184,6 +189,7 @@ fn rows(folder: &Path, random: &mut fastrand::Rng) -> Result<Vec<Row>, Box<dyn E
         let (attack, text) = (columns.next()? == "yes", columns.next()?.to_owned());
         Some(Row::new(text, attack, Origin::Golden))
     }));
+    rows.extend(documents::files()?.into_iter().map(|text| Row::new(text, false, Origin::Document)));
     Ok(rows)
 }
 
@@ -191,7 +197,7 @@ fn rows(folder: &Path, random: &mut fastrand::Rng) -> Result<Vec<Row>, Box<dyn E
 fn split(rows: &[Row], group: impl Fn(usize) -> usize, random: &mut fastrand::Rng) -> Vec<Split> {
     let mut of_group: BTreeMap<usize, Split> = BTreeMap::new();
     for (index, row) in rows.iter().enumerate() {
-        if matches!(row.origin, Origin::Set(_)) {
+        if matches!(row.origin, Origin::Set(_) | Origin::Document) {
             of_group
                 .entry(group(index))
                 .or_insert_with(|| if random.u32(..20) < 4 { Split::Test } else { Split::Train });
@@ -208,7 +214,7 @@ fn split(rows: &[Row], group: impl Fn(usize) -> usize, random: &mut fastrand::Rn
     ) {
         (Origin::Template, Split::Train) => Split::Train,
         (Origin::Template | Origin::Golden, _) => Split::Dropped,
-        (Origin::Set(_), split) => split,
+        (Origin::Set(_) | Origin::Document, split) => split,
     };
     rows.iter().enumerate().map(assign).collect()
 }
@@ -216,10 +222,13 @@ fn split(rows: &[Row], group: impl Fn(usize) -> usize, random: &mut fastrand::Rn
 /// The bytes of a model fitted to `training`, not calibrated.
 fn fit(training: &[&Row], seed: u64) -> Vec<u8> {
     let weight = |row: &Row| if row.origin == Origin::Template { TEMPLATE_WEIGHT } else { 1.0 };
-    let texts: Vec<Text<'_>> = training
-        .iter()
-        .map(|row| Text { blocks: &row.blocks, attack: row.attack, weight: weight(row) })
-        .collect();
+    let harmless = training.iter().filter(|row| !row.attack && matches!(row.origin, Origin::Set(_)));
+    let compilations: Vec<Blocks> =
+        documents::compilations(&harmless.map(|row| &*row.text).collect::<Vec<_>>(), seed);
+    let rows =
+        training.iter().map(|row| Text { blocks: &row.blocks, attack: row.attack, weight: weight(row) });
+    let long = compilations.iter().map(|blocks| Text { blocks, attack: false, weight: TEMPLATE_WEIGHT });
+    let texts: Vec<Text<'_>> = rows.chain(long).collect();
     model_file::encode(&examples::fit(&texts, &Options { seed, ..OPTIONS }), 1, 1.0, 0.0)
 }
 
@@ -277,6 +286,8 @@ fn describe(rows: &[Row], splits: &[Split], seed: u64, bytes: usize) -> Report {
         .collect();
     let templates = "training/templates/jailbreak.txt, domain.txt";
     sources.push(source(templates, "this project", "Apache-2.0", "train, both", used(Origin::Template)));
+    let files = "this project's own files";
+    sources.push(source(files, "this project", "Apache-2.0", "harmless long texts", used(Origin::Document)));
     let count = |wanted: Split| splits.iter().filter(|split| **split == wanted).count();
     Report {
         model: "jailbreak".to_owned(),

@@ -20,6 +20,9 @@ const SPLITS: usize = 5;
 /// The scores of the test split.
 pub(super) fn add(report: &mut Report, bytes: &[u8], test: &[&Row]) -> Result<(), Box<dyn Error>> {
     let model = detector(bytes)?;
+    let (long, test): (Vec<&Row>, Vec<&Row>) =
+        test.iter().copied().partition(|row| row.origin == Origin::Document);
+    let test = test.as_slice();
     let of = |wanted: &dyn Fn(&Row) -> bool| -> Vec<&Row> {
         test.iter().copied().filter(|row| wanted(row)).collect()
     };
@@ -41,6 +44,11 @@ pub(super) fn add(report: &mut Report, bytes: &[u8], test: &[&Row]) -> Result<()
         &hard,
     );
     score("of these, in everyday and exam prompts", at_default(&easy), &easy);
+    score(
+        "false positives at the default threshold, long texts: files of this project never trained on",
+        at_default(&long),
+        &long,
+    );
     let by_patterns = |rows: &[&Row]| {
         reaching(rows, |row| f32::from(u8::from(!model.detect(&row.text).patterns.is_empty())))
     };
@@ -59,7 +67,8 @@ fn reaching(rows: &[&Row], score: impl Fn(&Row) -> f32) -> f64 {
 /// Recall of the learned model where one in a hundred of the same rows' harmless ones is taken for an attack.
 fn recall(model: &JailbreakDetector, rows: &[&Row]) -> f64 {
     let logits = |attack: bool| -> Vec<f32> {
-        rows.iter().filter(|row| row.attack == attack).map(|row| model.logit(&row.text)).collect()
+        let rows = rows.iter().filter(|row| row.attack == attack && row.origin != Origin::Document);
+        rows.map(|row| model.logit(&row.text)).collect()
     };
     measure::share_reaching(measure::threshold_at(FALSE_POSITIVES, &logits(false)), &logits(true))
 }

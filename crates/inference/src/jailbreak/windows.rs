@@ -16,7 +16,7 @@ pub const BLOCK_FEATURES: u32 = 512;
 
 /// What a window of each scale must score beyond a whole text: a long text has many short windows, and the highest of many
 /// scores is high by chance.
-const MARGINS: [f32; SCALES.len()] = [0.2, 0.1, 0.0];
+const MARGINS: [f32; SCALES.len()] = [1.0, 0.7, 0.3];
 
 const RING: usize = SCALES[2];
 

@@ -1,0 +1,93 @@
+//! Long harmless texts: what people paste into a prompt is code, configuration, logs and prose, and the data sets have none.
+//!
+//! The project's own files stand for them, and compilations of harmless rows. Files that quote an attack are left out.
+
+use crate::examples::Blocks;
+use inference::jailbreak::JailbreakDetector;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+/// Endings of files that are read.
+const ENDINGS: [&str; 9] = ["rs", "md", "yaml", "yml", "toml", "lock", "py", "mjs", "json"];
+
+/// Folders that are not read: what is made, what is not ours, and what holds attacks on purpose.
+const LEFT_OUT: [&str; 6] = ["target", ".git", "node_modules", "fixtures", "templates", "recordings"];
+
+/// A longer file is cut: training looks at every window of every text, many times.
+const MOST_BYTES: usize = 8_000;
+
+/// At most so many files, evenly over all.
+const MOST_FILES: usize = 150;
+
+/// A shorter one is no long text.
+const LEAST_WORDS: usize = 120;
+
+/// Compilations per fit, and the most rows in one.
+const COMPILATIONS: usize = 80;
+const MOST_ROWS: usize = 24;
+
+/// Texts per fit that repeat a few words.
+const REPETITIONS: usize = 120;
+
+/// The project's own files, in the order of their paths.
+///
+/// # Errors
+/// When a folder or file cannot be read.
+pub(super) fn files() -> Result<Vec<String>, Box<dyn Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut paths = Vec::new();
+    collect(&root, &mut paths)?;
+    paths.sort();
+    let step = paths.len().div_ceil(MOST_FILES).max(1);
+    let detector = JailbreakDetector::built_in();
+    let mut texts = Vec::new();
+    for path in paths.into_iter().step_by(step) {
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let end = (0..=MOST_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        let text = &text[..end];
+        let long = text.split_whitespace().take(LEAST_WORDS).count() == LEAST_WORDS;
+        if long && detector.detect(text).patterns.is_empty() {
+            texts.push(text.to_owned());
+        }
+    }
+    Ok(texts)
+}
+
+fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
+    for entry in std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if path.is_dir() {
+            if !LEFT_OUT.contains(&name) {
+                collect(&path, paths)?;
+            }
+            continue;
+        }
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        if ENDINGS.contains(&ending) {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Texts of several harmless rows each.
+pub(super) fn compilations(rows: &[&str], seed: u64) -> Vec<Blocks> {
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let mut random = fastrand::Rng::with_seed(seed ^ 0x10_96);
+    let mut compile = |_| {
+        let count = random.usize(4..=MOST_ROWS);
+        let picked: Vec<&str> = (0..count).map(|_| rows[random.usize(..rows.len())]).collect();
+        Blocks::of(&picked.join("\n"))
+    };
+    let mut texts: Vec<Blocks> = (0..COMPILATIONS).map(&mut compile).collect();
+    // Logs and lists say the same few words again and again.
+    texts.extend((0..REPETITIONS).map(|_| {
+        let row = rows[random.usize(..rows.len())];
+        let words: Vec<&str> = row.split_whitespace().take(random.usize(1..=3)).collect();
+        Blocks::of(&format!("{} ", words.join(" ")).repeat(random.usize(8..=200)))
+    }));
+    texts
+}
