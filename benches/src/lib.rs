@@ -4,7 +4,6 @@
 //! It is not the composition of the server, which maps a configuration; the policy here is what the shortest
 //! configuration of two models becomes. Invariant: nothing here is random, so that two runs measure the same work.
 
-mod adapters;
 mod policy;
 
 use std::sync::Arc;
@@ -61,9 +60,9 @@ pub fn request(prompt: &str) -> Result<Request, RequestError> {
 /// The built-in classifiers and recognisers, the embedded cache, and a pool of endpoints: the ports of the server.
 pub fn ports() -> Ports {
     Ports {
-        domain: Arc::new(adapters::Domains::load()),
-        jailbreak: Arc::new(adapters::Jailbreaks::load()),
-        pii: Arc::new(adapters::Pii::load()),
+        domain: Arc::new(inference::ports::Domains::load()),
+        jailbreak: Arc::new(inference::ports::Jailbreaks::load()),
+        pii: Arc::new(inference::ports::Pii::load()),
         cache: Arc::new(EmbeddedCache::new(AnswerCacheConfig::default())),
         conversations: Arc::new(EmbeddedConversations::new(ConversationConfig::default())),
         backends: Arc::new(Pool::new(BalanceConfig::default())),

@@ -17,3 +17,4 @@ pub mod jailbreak;
 pub mod linear;
 pub mod normalise;
 pub mod pii;
+pub mod ports;

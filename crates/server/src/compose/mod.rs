@@ -1,6 +1,5 @@
 //! Composition: the only place that sees settings and builds what the other crates need from them.
 
-pub(crate) mod adapters;
 pub(crate) mod application;
 pub(crate) mod doors;
 pub(crate) mod exits;
@@ -10,13 +9,12 @@ pub(crate) mod policy;
 use std::sync::Arc;
 
 use cache::{AnswerCacheConfig, ConversationConfig, EmbeddedCache, EmbeddedConversations};
+use inference::ports::{Domains, Jailbreaks, Pii};
 use pipeline::Pipeline;
 use pipeline::policy::Policy;
 use pipeline::ports::Ports;
 use settings::Settings;
 use upstream::{BalanceConfig, Pool, RetryBudgetConfig, Strategy};
-
-use adapters::{Domains, Jailbreaks, Pii};
 
 /// What outlives a reload: the cache, health and permits of endpoints, the models that classify.
 pub(crate) struct Resources {

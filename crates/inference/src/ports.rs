@@ -1,47 +1,47 @@
-//! The built-in intelligence behind the pipeline's ports.
+//! The built-in intelligence behind the pipeline's ports: the only part of this crate that knows the pipeline.
 
 use std::sync::Arc;
 
-use inference::domain::DomainClassifier as BuiltInDomains;
-use inference::jailbreak::JailbreakDetector as BuiltInJailbreaks;
-use inference::pii::PiiRecognizers;
+use crate::domain::DomainClassifier as BuiltInDomains;
+use crate::jailbreak::JailbreakDetector as BuiltInJailbreaks;
+use crate::pii::PiiRecognizers;
 use pipeline::ports::{
     CategoryScores, DomainClassifier, JailbreakDetector, JailbreakScore, PiiEntity, PiiRecognizer,
     PortFailure,
 };
 
 /// The domain classifier that is compiled in.
-pub(crate) struct Domains {
+pub struct Domains {
     built_in: &'static BuiltInDomains,
     name: Arc<str>,
     names: Vec<Arc<str>>,
 }
 
 /// The jailbreak detector that is compiled in.
-pub(crate) struct Jailbreaks(&'static BuiltInJailbreaks);
+pub struct Jailbreaks(&'static BuiltInJailbreaks);
 
 /// The PII recognisers that are compiled in.
-pub(crate) struct Pii(&'static PiiRecognizers);
+pub struct Pii(&'static PiiRecognizers);
 
 impl Domains {
     /// Loads the model.
-    pub(crate) fn load() -> Domains {
+    pub fn load() -> Domains {
         let built_in = BuiltInDomains::built_in();
-        let names = inference::domain::Domain::ALL.iter().map(|domain| Arc::from(domain.as_str())).collect();
+        let names = crate::domain::Domain::ALL.iter().map(|domain| Arc::from(domain.as_str())).collect();
         Domains { built_in, name: Arc::from(built_in.name()), names }
     }
 }
 
 impl Jailbreaks {
     /// Loads the model.
-    pub(crate) fn load() -> Jailbreaks {
+    pub fn load() -> Jailbreaks {
         Jailbreaks(BuiltInJailbreaks::built_in())
     }
 }
 
 impl Pii {
     /// Compiles the recognisers.
-    pub(crate) fn load() -> Pii {
+    pub fn load() -> Pii {
         Pii(PiiRecognizers::built_in())
     }
 }
