@@ -11,9 +11,9 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use telemetry::metrics::{Format, LegacyNames, Metrics, Names};
-use telemetry::{Batch, Delivery, Destination, Exits, Wants};
+use telemetry::{Batch, Delivery, Destination, Exits, View, Wants, otlp, stdout};
 use tokio::runtime::Runtime;
 use trace::finding::Finding;
 use trace::sampling::SamplingVerdict;
@@ -114,6 +114,25 @@ fn benches(criterion: &mut Criterion) {
     let record = common::forwarded(true);
     group.bench_function("fold_metrics", |bencher| bencher.iter(|| metrics.fold(black_box(&record))));
     group.bench_function("scrape", |bencher| bencher.iter(|| metrics.render(Format::OpenMetrics).len()));
+    group.finish();
+
+    // What the exporters' threads do for each trace, sending aside.
+    let mut group = criterion.benchmark_group("export");
+    group.measurement_time(Duration::from_secs(3)).warm_up_time(Duration::from_secs(1));
+    let records: Vec<_> = (0..128).map(|_| Arc::new(common::forwarded(true))).collect();
+    let resource = telemetry::Resource::new("router").version("1").instance("a").environment("production");
+    let view = View::default();
+    group.throughput(Throughput::Elements(records.len() as u64));
+    group.bench_function("otlp", |bencher| {
+        bencher.iter(|| otlp::export_request(black_box(&records), &resource, view));
+    });
+    group.bench_function("json", |bencher| {
+        bencher.iter(|| {
+            let lines =
+                |record: &Arc<Record>| stdout::json(record, &resource, view, stdout::Layout::Line).len();
+            black_box(&records).iter().map(lines).sum::<usize>()
+        });
+    });
     group.finish();
 }
 

@@ -10,7 +10,7 @@ use super::failures::Failures;
 use super::grpc::Grpc;
 use super::http::Http;
 use super::retry::{Retry, Verdict};
-use super::{Config, ConfigError, Protocol, convert};
+use super::{Config, ConfigError, Protocol, encode};
 use crate::{Delivery, Destination, Resource, View};
 
 /// Sends records to a collector.
@@ -53,13 +53,12 @@ impl Otlp {
 
 impl Destination for Otlp {
     async fn deliver(&mut self, batch: &[Arc<Record>]) -> Delivery {
+        let message = encode::export_request(batch, &self.resource, self.view);
         let mut attempt = 1;
         loop {
-            // Sending takes the message; converting again costs no more than keeping a copy.
-            let message = convert::export_request(batch, &self.resource, self.view);
             let answer = match &mut self.way {
-                Way::Grpc(grpc) => grpc.send(message).await,
-                Way::Http(http) => http.send(&message).await,
+                Way::Grpc(grpc) => grpc.send(message.clone()).await,
+                Way::Http(http) => http.send(message.clone()).await,
             };
             let failure = match answer {
                 Ok(answer) => return self.failures.accepted(answer),

@@ -3,14 +3,15 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
-use tonic::codec::CompressionEncoding;
+use bytes::{BufMut, Bytes};
+use http::uri::PathAndQuery;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message;
+use tonic::client::Grpc as Client;
+use tonic::codec::{BufferSettings, Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint as TonicEndpoint, Identity};
-use tonic::{Request, Status};
+use tonic::{Request, Response, Status};
 use trace::Text;
 
 use super::exporter::{Failure, root_cause};
@@ -23,7 +24,7 @@ pub(super) struct Grpc {
     metadata: MetadataMap,
     compression: Compression,
     timeout: Duration,
-    client: Option<TraceServiceClient<Channel>>,
+    client: Option<Client<Channel>>,
 }
 
 impl Grpc {
@@ -48,14 +49,11 @@ impl Grpc {
     }
 
     /// One attempt.
-    pub(super) async fn send(
-        &mut self,
-        message: ExportTraceServiceRequest,
-    ) -> Result<ExportTraceServiceResponse, Failure> {
+    pub(super) async fn send(&mut self, message: Bytes) -> Result<ExportTraceServiceResponse, Failure> {
         let mut request = Request::new(message);
         *request.metadata_mut() = self.metadata.clone();
         let client = self.client.get_or_insert_with(|| connect(&self.endpoint, self.compression));
-        match tokio::time::timeout(self.timeout, client.export(request)).await {
+        match tokio::time::timeout(self.timeout, export(client, request)).await {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
             Ok(Err(status)) => Err(Failure { what: describe(&status), verdict: grpc_verdict(&status) }),
             Err(_) => {
@@ -67,11 +65,65 @@ impl Grpc {
     }
 }
 
-fn connect(endpoint: &TonicEndpoint, compression: Compression) -> TraceServiceClient<Channel> {
-    let client = TraceServiceClient::new(endpoint.connect_lazy());
+fn connect(endpoint: &TonicEndpoint, compression: Compression) -> Client<Channel> {
+    let client = Client::new(endpoint.connect_lazy());
     match compression {
         Compression::None => client,
         Compression::Gzip => client.send_compressed(CompressionEncoding::Gzip),
+    }
+}
+
+/// `opentelemetry.proto.collector.trace.v1.TraceService/Export`.
+async fn export(
+    client: &mut Client<Channel>,
+    request: Request<Bytes>,
+) -> Result<Response<ExportTraceServiceResponse>, Status> {
+    client.ready().await.map_err(|error| Status::from_error(Box::new(error)))?;
+    let path = PathAndQuery::from_static("/opentelemetry.proto.collector.trace.v1.TraceService/Export");
+    client.unary(request, path, Encoded).await
+}
+
+/// A codec for requests that are bytes already.
+struct Encoded;
+
+impl Codec for Encoded {
+    type Encode = Bytes;
+    type Decode = ExportTraceServiceResponse;
+    type Encoder = Encoded;
+    type Decoder = Encoded;
+
+    fn encoder(&mut self) -> Encoded {
+        Encoded
+    }
+
+    fn decoder(&mut self) -> Encoded {
+        Encoded
+    }
+}
+
+impl Encoder for Encoded {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, message: Bytes, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        out.reserve(message.len());
+        out.put(message);
+        Ok(())
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        // Nothing is set aside before a message is there; what it takes is known then.
+        BufferSettings::new(0, usize::MAX)
+    }
+}
+
+impl Decoder for Encoded {
+    type Item = ExportTraceServiceResponse;
+    type Error = Status;
+
+    fn decode(&mut self, answer: &mut DecodeBuf<'_>) -> Result<Option<ExportTraceServiceResponse>, Status> {
+        let answer = ExportTraceServiceResponse::decode(answer);
+        answer.map(Some).map_err(|error| Status::internal(error.to_string()))
     }
 }
 

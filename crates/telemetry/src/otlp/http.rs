@@ -13,9 +13,7 @@ use hyper_rustls::{ConfigBuilderExt, FixedServerNameResolver, HttpsConnector, Ht
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -69,10 +67,7 @@ impl Http {
     }
 
     /// One attempt.
-    pub(super) async fn send(
-        &mut self,
-        message: &ExportTraceServiceRequest,
-    ) -> Result<ExportTraceServiceResponse, Failure> {
+    pub(super) async fn send(&mut self, message: Bytes) -> Result<ExportTraceServiceResponse, Failure> {
         let request = self.request(message)?;
         match tokio::time::timeout(self.timeout, exchange(&self.client, request)).await {
             Ok(answer) => answer,
@@ -80,13 +75,12 @@ impl Http {
         }
     }
 
-    fn request(&self, message: &ExportTraceServiceRequest) -> Result<Request<Full<Bytes>>, Failure> {
-        let body = message.encode_to_vec();
+    fn request(&self, message: Bytes) -> Result<Request<Full<Bytes>>, Failure> {
         let body = match self.compression {
-            Compression::None => body,
-            Compression::Gzip => gzip(&body).map_err(|error| permanent(&error.to_string()))?,
+            Compression::None => message,
+            Compression::Gzip => gzip(&message).map_err(|error| permanent(&error.to_string()))?.into(),
         };
-        let mut request = Request::new(Full::new(Bytes::from(body)));
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();

@@ -3,18 +3,19 @@
 //! Converting and sending happen on the destination's own thread. A batch is tried a bounded number of times
 //! within bounded pauses; while it is, the queue before it fills and then drops.
 
-mod convert;
+mod encode;
 mod endpoint;
 mod exporter;
 mod failures;
 mod grpc;
 mod http;
+mod protobuf;
 mod retry;
 
 use std::fmt;
 use std::time::Duration;
 
-pub use convert::{SCOPE_NAME, export_request};
+pub use encode::{SCOPE_NAME, export_request};
 pub use endpoint::{Endpoint, EndpointError, Transport};
 pub use exporter::Otlp;
 pub use retry::Retry;

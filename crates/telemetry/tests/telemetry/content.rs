@@ -5,7 +5,6 @@ use crate::common;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use prost::Message as _;
 use serde_json::{Value, json};
 use telemetry::stdout::{Layout, Style, json as objects, tree};
 use telemetry::{Limits, Resource, View, otlp};
@@ -95,9 +94,8 @@ fn both_vocabularies_tell_prompt_and_answer() {
 fn a_destination_that_wants_nothing_sees_what_it_always_saw() {
     let (with, without) = (conversation(), common::forwarded(true));
     let resource = Resource::new("router");
-    let bytes = |record: &Record, view: View| {
-        otlp::export_request(&[Arc::new(record.clone())], &resource, view).encode_to_vec()
-    };
+    let bytes =
+        |record: &Record, view: View| otlp::export_request(&[Arc::new(record.clone())], &resource, view);
     let off = View::default();
     assert_eq!(off.content, Capture::NOTHING);
     assert_eq!(bytes(&with, off), bytes(&without, off));

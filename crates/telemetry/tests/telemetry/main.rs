@@ -7,7 +7,7 @@ mod content;
 
 mod exits;
 mod metrics;
-mod otlp_convert;
+mod otlp_encode;
 mod otlp_grpc;
 mod otlp_http;
 mod otlp_tls;

@@ -18,7 +18,7 @@ use telemetry::metrics::{Format, LegacyNames, Metrics, Names};
 use telemetry::otlp::{Config, Endpoint, Otlp, Retry};
 use telemetry::stdout::Colour;
 use telemetry::{Batch, Delivery, Destination, Exits, Resource, Wants};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -158,9 +158,10 @@ async fn attempts_are_bounded_and_logged_once() {
 #[tokio::test]
 async fn a_collector_that_is_not_there_is_named_plainly() {
     let (log, _guard) = logged();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    // Bound but not listening: refused for certain, since nobody else can take the port.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
     assert_eq!(exporter(config(address)).deliver(&batch()).await, Delivery::Failed);
     assert!(log.text().contains("Failed to export spans: connection refused"), "{}", log.text());
 }

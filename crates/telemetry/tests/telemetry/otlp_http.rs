@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use prost::Message;
 use telemetry::otlp::{Compression, Config, Endpoint, Otlp, Protocol, Retry};
 use telemetry::{Delivery, Destination, Resource};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -150,7 +150,10 @@ async fn an_endpoint_that_refuses_hangs_or_never_ends_is_given_up() {
     let address = listener.local_addr().unwrap();
     let hanging = Config { timeout: Duration::from_millis(50), ..config(address) };
     assert_eq!(deliver(&hanging).await, Delivery::Failed, "connections wait and nobody answers");
-    drop(listener);
+    // Bound but not listening: refused for certain, since nobody else can take the port.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
     assert_eq!(deliver(&config(address)).await, Delivery::Failed, "nobody is there");
     let endless = Response::new(Full::new(vec![0_u8; 1 << 20].into()));
     let retry = Retry { attempts: 1, ..config(address).retry };

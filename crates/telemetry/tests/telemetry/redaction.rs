@@ -5,7 +5,6 @@ use crate::common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prost::Message as _;
 use telemetry::log::{AccessLog, LogConfig, LogFormat, subscriber};
 use telemetry::metrics::{Format, LegacyNames, Metrics, Names};
 use telemetry::stdout::{Colour, Layout, Style, json, tree};
@@ -83,7 +82,7 @@ async fn no_secret_leaves() {
             ("tree", tree(&record, Style::PLAIN)),
             ("json", json(&record, &resource, view, Layout::Line)),
             ("debug", format!("{record:?}")),
-            ("otlp", String::from_utf8_lossy(&message.encode_to_vec()).into_owned()),
+            ("otlp", String::from_utf8_lossy(&message).into_owned()),
             ("metrics", metrics_page(&record)),
             ("log", log_lines(&record, &format!("see {prefix}{secret} here")).await),
         ];

@@ -2,7 +2,7 @@
 
 use pipeline::exchange::UpstreamFaultKind;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 
 use crate::support::{
     Backend, CHUNKED_HEAD, call, chunk, client, endpoint, endpoint_of, fault_of, read_request,
@@ -15,9 +15,10 @@ async fn fault_after(answer: impl Into<Vec<u8>>) -> (UpstreamFaultKind, String) 
 
 #[tokio::test]
 async fn a_port_where_nobody_listens_is_unreachable() {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    // Bound but not listening: refused for certain, since nobody else can take the port.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = socket.local_addr().unwrap().port();
     let (kind, description) = fault_of(&client(), call(endpoint("http", "127.0.0.1", port))).await;
     assert_eq!(kind, UpstreamFaultKind::Unreachable);
     assert!(description.contains("Connection refused"), "{description}");
