@@ -1,6 +1,8 @@
-//! Measures the whole process: `cargo run --release -p benches -- proxy`.
+//! Measures the whole process: `cargo run --release -p benches -- proxy`, or `-- tracing`.
 
 mod proxy;
+mod rig;
+mod tracing;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -19,11 +21,17 @@ struct Cli {
 enum Command {
     /// The router in front of a fast backend, against going straight to it
     Proxy(proxy::Options),
+    /// What tracing costs: each sampling and each exporter against none, at half of saturation and at saturation
+    Tracing(tracing::Options),
 }
 
 fn main() -> ExitCode {
-    let Cli { command: Command::Proxy(options) } = Cli::parse();
-    match proxy::run(&options) {
+    let Cli { command } = Cli::parse();
+    let measured = match command {
+        Command::Proxy(options) => proxy::run(&options),
+        Command::Tracing(options) => tracing::run(&options),
+    };
+    match measured {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "benches: {error}");

@@ -3,33 +3,27 @@
 //! Everything runs on this machine's loopback: backend, routers, a collector that takes everything, and the clients.
 //! Invariant: no figure is compared with one of another run, since absolute times drift with the machine.
 
-mod collector;
-mod load;
 mod plot;
-mod process;
 mod report;
 mod rounds;
 mod stages;
-mod statistics;
 mod variant;
 
-use std::error::Error;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use clap::Args;
 
-use load::Form;
-use process::Process;
+use crate::rig::collector::Collector;
+use crate::rig::load::Form;
+use crate::rig::process::{self, Process};
+use crate::rig::{Failure, results_folder, router_program, say};
+
 use report::{Block, Report};
 use rounds::{Contender, Plan};
 use variant::Variant;
-
-/// What went wrong, as a sentence.
-pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 /// Flags of `proxy`.
 #[derive(Debug, Args)]
@@ -53,19 +47,14 @@ pub(crate) struct Options {
 
 /// Measures, prints the tables, and writes them with the figures and the plot.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
-    let release = release_folder()?;
-    let router = match &options.router {
-        Some(path) => path.clone(),
-        None => build_router(&release)?,
-    };
-    let out = options.out.clone().unwrap_or_else(|| release.join("proxy-bench"));
-    std::fs::create_dir_all(&out)?;
+    let router = router_program(options.router.as_deref())?;
+    let out = results_folder(options.out.as_deref(), "proxy-bench")?;
     let scratch = tempfile::tempdir()?;
     let plan = Plan {
         slice: Duration::from_secs_f64(options.seconds.clamp(0.1, 60.0)),
         rounds: options.rounds.clamp(1, 50),
     };
-    let collector = collector::start()?;
+    let collector = Collector::Http.start()?;
 
     let simulator = Process::simulator(&router)?;
     let mut blocks =
@@ -114,30 +103,4 @@ fn block(
     let after_load = contenders.iter().map(Contender::memory_kb).collect();
     let names = contenders.iter().map(|contender| contender.name).collect();
     Ok(Block { backend: name, names, series, at_rest, after_load })
-}
-
-/// The folder of this program: `…/release`.
-fn release_folder() -> Result<PathBuf, Failure> {
-    let program = std::env::current_exe()?;
-    let folder = program.parent().ok_or("this program has no folder")?;
-    if cfg!(debug_assertions) {
-        return Err("this is a debug build, whose figures mean nothing; run it with --release".into());
-    }
-    Ok(folder.to_owned())
-}
-
-fn build_router(release: &Path) -> Result<PathBuf, Failure> {
-    say("building the router");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo).args(["build", "--release", "--package", "semantic-router"]).status()?;
-    let program = release.join("semantic-router");
-    if !status.success() || !program.is_file() {
-        return Err("the router could not be built; give its program with --router".into());
-    }
-    Ok(program)
-}
-
-/// Progress, on stderr.
-fn say(what: &str) {
-    let _ = writeln!(std::io::stderr(), "benches: {what}");
 }

@@ -1,93 +1,42 @@
-//! The latencies and rates of a run as one picture: bars, in SVG, without any library.
-
-use std::fmt::Write;
+//! The latencies and rates of a run as one picture.
 
 use super::report::{Block, Report};
-use super::rounds::Series;
-use super::statistics::Spread;
-
-const WIDTH: f64 = 760.0;
-/// Where the bars begin.
-const LEFT: f64 = 270.0;
-/// Room for the figure behind the longest bar.
-const RIGHT: f64 = 110.0;
-const LINE: f64 = 22.0;
-const TITLE: f64 = 30.0;
-const STYLE: &str = "text{font:12px sans-serif;fill:#333}.title{font-weight:bold}.figure{fill:#555}.bar{fill:#4878a8}.plain{fill:#a8a8a8}.spread{stroke:#222;stroke-width:1.2}";
-
-/// A bar with its spread.
-struct Bar {
-    name: &'static str,
-    spread: Spread,
-    text: String,
-    class: &'static str,
-}
+use super::rounds::{Row, Series};
+use crate::rig::bars::{self, Bar};
 
 /// The picture: what the router adds at one client, and the rates at many, for each backend and form.
 pub(crate) fn svg(report: &Report) -> String {
-    let mut body = String::new();
-    let mut y = 10.0;
+    let mut charts = Vec::new();
     for block in &report.blocks {
+        let backend = block.backend;
         for series in block.of_clients(1) {
-            let title = format!(
-                "Added median latency, {}, one client, backend {}",
-                series.form.name(),
-                block.backend
-            );
-            y = chart(&mut body, y, &title, &added(block, series));
+            let form = series.form.name();
+            let title = format!("Added median latency, {form}, one client, backend {backend}");
+            charts.push((title, added(block, series)));
         }
         for series in block.of_clients(16) {
-            let title =
-                format!("Requests per second, {}, 16 clients, backend {}", series.form.name(), block.backend);
-            y = chart(&mut body, y, &title, &rates(block, series));
+            let form = series.form.name();
+            let title = format!("Requests per second, {form}, 16 clients, backend {backend}");
+            charts.push((title, rates(block, series)));
         }
     }
-    format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y:.0}" viewBox="0 0 {WIDTH} {y:.0}" role="img">
-<title>What the router adds, and how many requests it passes on</title>
-<style>{STYLE}</style>
-<rect width="100%" height="100%" fill="white"/>
-{body}</svg>
-"#
-    )
+    bars::svg("What the router adds, and how many requests it passes on", &charts)
 }
 
-fn added(block: &Block, series: &Series) -> Vec<Bar> {
+fn added(block: &Block, series: &Series) -> Vec<Bar<'static>> {
     let rows = block.names.iter().zip(&series.rows).skip(1);
-    let bar = |(name, row): (&&'static str, &super::rounds::Row)| {
+    let bar = |(name, row): (&&'static str, &Row)| {
         let text = format!("{:.0} µs", row.added_p50.median);
-        Bar { name, spread: row.added_p50, text, class: "bar" }
+        Bar { name, spread: row.added_p50, text, is_reference: false }
     };
     rows.map(bar).collect()
 }
 
-fn rates(block: &Block, series: &Series) -> Vec<Bar> {
+fn rates(block: &Block, series: &Series) -> Vec<Bar<'static>> {
     let rows = block.names.iter().zip(&series.rows).enumerate();
-    let bar = |(number, (name, row)): (usize, (&&'static str, &super::rounds::Row))| {
+    let bar = |(number, (name, row)): (usize, (&&'static str, &Row))| {
         let text = format!("{:.0}/s", row.rate.median);
-        Bar { name, spread: row.rate, text, class: if number == 0 { "plain" } else { "bar" } }
+        Bar { name, spread: row.rate, text, is_reference: number == 0 }
     };
     rows.map(bar).collect()
-}
-
-/// Draws from `y` down; where the next one begins.
-fn chart(body: &mut String, y: f64, title: &str, bars: &[Bar]) -> f64 {
-    let most = bars.iter().map(|bar| bar.spread.most).fold(f64::MIN_POSITIVE, f64::max);
-    let scale = (WIDTH - LEFT - RIGHT) / most;
-    // Writing to a string does not fail.
-    let _ = writeln!(body, r#"<text class="title" x="10" y="{:.0}">{title}</text>"#, y + 14.0);
-    for (number, Bar { name, spread, text, class }) in (0_u8..).zip(bars) {
-        let top = y + TITLE + f64::from(number) * LINE;
-        let (middle, base) = (top + 7.0, top + 11.0);
-        let at = |figure: f64| LEFT + figure.max(0.0) * scale;
-        let (least, end) = (at(spread.least), at(spread.most));
-        let _ = writeln!(
-            body,
-            r#"<text x="{:.0}" y="{base:.0}" text-anchor="end">{name}</text><rect class="{class}" x="{LEFT}" y="{top:.0}" width="{:.1}" height="14"/><line class="spread" x1="{least:.1}" x2="{end:.1}" y1="{middle:.0}" y2="{middle:.0}"/><text class="figure" x="{:.1}" y="{base:.0}">{text}</text>"#,
-            LEFT - 8.0,
-            at(spread.median) - LEFT,
-            end + 6.0,
-        );
-    }
-    y + TITLE + LINE * bars.len() as f64 + 12.0
 }

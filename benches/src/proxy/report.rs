@@ -104,7 +104,7 @@ fn latency(text: &mut String, block: &Block, series: &Series) {
     let _ = writeln!(text, "\n{}, one client, backend {}, µs\n", series.form.name(), block.backend);
     let _ = writeln!(text, "| | p50 | added p50 | p99 | added p99 |\n|---|--:|--:|--:|--:|");
     for (number, (name, row)) in block.names.iter().zip(&series.rows).enumerate() {
-        let added = |spread: super::statistics::Spread| match number {
+        let added = |spread: crate::rig::statistics::Spread| match number {
             0 => "—".to_owned(),
             _ => spread.text(0),
         };

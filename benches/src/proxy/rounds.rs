@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use super::Failure;
-use super::load::{self, Form};
-use super::process::Process;
-use super::statistics::{Spread, quantile};
 use super::variant::Variant;
+use crate::rig::Failure;
+use crate::rig::load::{self, Form};
+use crate::rig::process::Process;
+use crate::rig::statistics::{Spread, quantile};
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]

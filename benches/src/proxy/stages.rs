@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::Failure;
-use super::load::{self, Form};
-use super::process::Process;
-use super::statistics::quantile;
 use super::variant;
+use crate::rig::Failure;
+use crate::rig::load::{self, Form};
+use crate::rig::process::Process;
+use crate::rig::statistics::quantile;
 
 const ROOT: &str = "semantic_router.request.received";
 

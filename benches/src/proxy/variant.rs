@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::rig::configuration::every_check;
+
 /// One configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Variant {
@@ -89,26 +91,6 @@ fn no_checks(backend: SocketAddr) -> String {
 decisions:
   - {{ name: block-jailbreak, enabled: false }}
   - {{ name: mask-pii, enabled: false }}
-"#
-    )
-}
-
-/// All three checks, a decision by domain with a system prompt, and a reasoning switch: each request passes every stage
-/// but those of the cache.
-fn every_check(backend: SocketAddr) -> String {
-    format!(
-        r#"models:
-  - {{ name: small, category: general, endpoints: [{{ name: one, address: "http://{backend}" }}] }}
-  - {{ name: large, category: reasoning, reasoning_family: qwen3, endpoints: [{{ name: two, address: "http://{backend}" }}] }}
-signals:
-  - {{ name: exact-science, domain: {{ any: [math, physics, chemistry] }} }}
-decisions:
-  - name: think-first
-    when: exact-science
-    route:
-      models: [large]
-      reasoning: on
-      system_prompt: {{ mode: prepend, text: "Show each step, then the result." }}
 "#
     )
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a program never outlives its [`Process`].
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -97,10 +98,15 @@ impl Process {
         Ok(process)
     }
 
-    /// Processor time that it has used, all threads, in user and kernel mode.
+    /// Processor time that it has used, all threads, in user and kernel mode; to [`TICK`].
     pub(crate) fn processor_time(&self) -> Duration {
         let ticks: u32 = self.pids.iter().map(|pid| ticks_of(*pid).unwrap_or(0)).sum();
         TICK * ticks
+    }
+
+    /// Processor time that each of its threads has had so far, to the nanosecond, by the kernel's number of the thread.
+    pub(crate) fn thread_times(&self) -> HashMap<u32, Duration> {
+        self.pids.iter().flat_map(|pid| thread_times_of(*pid).unwrap_or_default()).collect()
     }
 
     /// Traces that its exporters have refused so far, since their queues were full.
@@ -186,6 +192,17 @@ fn ticks_of(pid: u32) -> Option<u32> {
     let user: u32 = after_name.next()?.parse().ok()?;
     let system: u32 = after_name.next()?.parse().ok()?;
     Some(user + system)
+}
+
+/// The first field of `/proc/PID/task/TID/schedstat`: nanoseconds on a processor (the kernel's sched-stats).
+fn thread_times_of(pid: u32) -> Option<Vec<(u32, Duration)>> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let time = |task: std::fs::DirEntry| {
+        let thread = task.file_name().to_str()?.parse().ok()?;
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        Some((thread, Duration::from_nanos(text.split_whitespace().next()?.parse().ok()?)))
+    };
+    Some(tasks.flatten().filter_map(time).collect())
 }
 
 fn resident_kb(pid: u32) -> Option<u64> {

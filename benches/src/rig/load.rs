@@ -123,6 +123,15 @@ async fn all(
     Ok((connections, latencies))
 }
 
+/// The length of an answer with its head, once the head is there; it must be a success of a given length.
+pub(crate) fn whole_length(answer: &[u8]) -> Result<Option<usize>, Failure> {
+    let Some(end) = memmem::find(answer, b"\r\n\r\n") else { return Ok(None) };
+    match framing(&answer[..end + 4])? {
+        Framing::Length(body) => Ok(Some(end + 4 + body)),
+        Framing::Chunked => Err("an answer without a length".into()),
+    }
+}
+
 /// One client.
 pub(crate) struct Connection {
     stream: TcpStream,
