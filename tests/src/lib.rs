@@ -50,13 +50,23 @@ pub fn repository() -> &'static Path {
 /// The program under test, beside the folder of the test executable.
 #[must_use]
 pub fn program() -> PathBuf {
+    built("semantic-router", "cargo build")
+}
+
+/// An example that Cargo has built.
+#[must_use]
+pub fn example(name: &str) -> PathBuf {
+    built(&format!("examples/{name}"), "cargo build --workspace --examples")
+}
+
+fn built(name: &str, command: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test executable has a path");
     let folder =
         test.parent().and_then(Path::parent).expect("the test executable stands in target/PROFILE/deps");
-    let program = folder.join(format!("semantic-router{}", std::env::consts::EXE_SUFFIX));
+    let program = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     assert!(
         program.is_file(),
-        "{} is not there: the end-to-end tests run the program as it was built last. Run `cargo build` first, with the \
+        "{} is not there: the end-to-end tests run the program as it was built last. Run `{command}` first, with the \
          same profile and target folder as the tests.",
         program.display()
     );

@@ -20,6 +20,14 @@ pub const NODE_MODULES: &str = "SEMANTIC_ROUTER_NODE_MODULES";
 pub const ROTEL: &str = "SEMANTIC_ROUTER_ROTEL";
 /// The folder of Prometheus and its tool.
 pub const PROMETHEUS: &str = "SEMANTIC_ROUTER_PROMETHEUS";
+/// A checkout of the W3C's trace-context repository.
+pub const TRACE_CONTEXT_SUITE: &str = "SEMANTIC_ROUTER_TRACE_CONTEXT_SUITE";
+
+/// Whether the forms that take minutes, or parts that nobody installs, were asked for.
+#[must_use]
+pub fn long() -> bool {
+    std::env::var_os("SEMANTIC_ROUTER_LONG").is_some_and(|value| !value.is_empty())
+}
 
 /// The path in a variable. Without it the test is noted as skipped, and should return.
 #[must_use]
@@ -27,7 +35,10 @@ pub const PROMETHEUS: &str = "SEMANTIC_ROUTER_PROMETHEUS";
 pub fn found(test: &str, variable: &str) -> Option<PathBuf> {
     let path = std::env::var_os(variable).filter(|path| !path.is_empty());
     if path.is_none() {
-        let reason = format!("{variable} is not set; `eval \"$(tests/real-parts/install)\"` sets it");
+        let reason = match variable {
+            TRACE_CONTEXT_SUITE => format!("{variable} is not set; it names a checkout"),
+            _ => format!("{variable} is not set; `eval \"$(tests/real-parts/install)\"` sets it"),
+        };
         println!("SKIPPED: {reason}");
         if let Some(file) = std::env::var_os("SEMANTIC_ROUTER_SKIPPED") {
             let file = std::fs::OpenOptions::new().append(true).create(true).open(file);

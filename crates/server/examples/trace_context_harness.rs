@@ -2,12 +2,14 @@
 //!
 //! For each request it begins a record as the HTTP door does, and for each element of the JSON array
 //! `[{"url": …, "arguments": […]}]` in its body it POSTs the arguments to the URL, with the headers that a call to a
-//! backend would get. Run it, and the suite against it:
+//! backend would get. It says where it listens; port 0 is the kernel's choice. Run it, and the suite against it:
 //!
 //! ```sh
 //! cargo run --release --example trace_context_harness -- 5000
 //! STRICT_LEVEL=2 SPEC_LEVEL=2 python3 test/test.py http://127.0.0.1:5000/
 //! ```
+//!
+//! The end-to-end test `trace_context::the_official_suite_passes` does both, where it is told of a checkout.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -28,11 +30,13 @@ use upstream::{Call, Client, ClientConfig};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[tokio::main]
+#[expect(clippy::print_stdout, reason = "a port that the kernel chose has to be told")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let port: u16 = std::env::args().nth(1).ok_or("give the port to listen on")?.parse()?;
     let client = Arc::new(Client::new(ClientConfig::default())?);
     let router = Router::new().fallback(relay).with_state(client);
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    println!("listening on http://{}/", listener.local_addr()?);
     axum::serve(listener, router).await?;
     Ok(())
 }

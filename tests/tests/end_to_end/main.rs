@@ -24,4 +24,5 @@ mod prometheus;
 mod propagation;
 mod samples;
 mod settings;
+mod trace_context;
 mod trees;
