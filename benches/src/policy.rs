@@ -151,6 +151,7 @@ fn guards() -> Guards {
     Guards {
         pii_threshold: THRESHOLD,
         jailbreak_threshold: THRESHOLD,
+        time_limit: Duration::from_secs(60),
         on_failure: OnFailure {
             classification: FailurePolicy::Skip,
             pii_detection: FailurePolicy::Refuse,

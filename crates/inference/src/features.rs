@@ -6,6 +6,7 @@
 //! Invariant: no allocation, at most [`MAX_PER_CHARACTER`] features per character, each character looked at once.
 //! A change of any hash here makes the stored models meaningless: raise [`SCHEME`] and train again.
 
+use crate::leave::{Leave, pieces};
 use crate::normalise::{Folded, fold};
 
 /// Version of the feature scheme; a model file names the one that it was trained with.
@@ -26,15 +27,22 @@ pub trait Sink {
 /// Sends every feature of `text` to `sink`.
 pub fn visit(text: &str, sink: &mut impl Sink) {
     let mut words = Words::new();
-    for character in text.chars() {
-        match fold(character) {
-            Folded::Nothing => {}
-            Folded::Space => words.space(sink),
-            Folded::Visible(visible) if visible.is_alphanumeric() => words.letter(visible, sink),
-            Folded::Visible(visible) => words.symbol(visible, sink),
-        }
+    words.read(text, sink);
+    words.close(sink);
+}
+
+/// As [`visit`], asking for leave before each piece.
+///
+/// # Errors
+/// That of `leave`; features of the pieces before have then been sent.
+pub fn visit_with_leave<E>(text: &str, sink: &mut impl Sink, leave: &mut Leave<'_, E>) -> Result<(), E> {
+    let mut words = Words::new();
+    for piece in pieces(text) {
+        leave(piece.len())?;
+        words.read(piece, sink);
     }
     words.close(sink);
+    Ok(())
 }
 
 /// Multipliers of the mixing steps: odd constants with good avalanche (splitmix64 and the golden ratio).
@@ -78,6 +86,17 @@ struct Words {
 impl Words {
     const fn new() -> Self {
         Self { word: 0, previous: [0; 2], recent: [0; 4], length: 0, repeated: None }
+    }
+
+    fn read(&mut self, text: &str, sink: &mut impl Sink) {
+        for character in text.chars() {
+            match fold(character) {
+                Folded::Nothing => {}
+                Folded::Space => self.space(sink),
+                Folded::Visible(visible) if visible.is_alphanumeric() => self.letter(visible, sink),
+                Folded::Visible(visible) => self.symbol(visible, sink),
+            }
+        }
     }
 
     #[inline]

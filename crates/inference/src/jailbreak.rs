@@ -12,7 +12,8 @@
 pub mod patterns;
 mod windows;
 
-use crate::features::visit;
+use crate::features::{visit, visit_with_leave};
+use crate::leave::{Leave, always};
 use crate::linear::{BadModel, LinearModel};
 use std::sync::LazyLock;
 
@@ -105,19 +106,38 @@ impl JailbreakDetector {
     /// Looks at all of `text`.
     #[must_use]
     pub fn detect(&self, text: &str) -> JailbreakFinding {
-        let learned = self.learned(text);
-        let found = patterns::find(text);
+        let Ok(finding) = self.detect_with_leave(text, &mut always);
+        finding
+    }
+
+    /// As [`Self::detect`], asking for leave as it goes on. Without leave nothing is known of the text.
+    ///
+    /// # Errors
+    /// That of `leave`.
+    pub fn detect_with_leave<E>(&self, text: &str, leave: &mut Leave<'_, E>) -> Result<JailbreakFinding, E> {
+        let learned = self.learned_with_leave(text, leave)?;
+        let found = patterns::find_with_leave(text, leave)?;
         let explicit = if found.names.is_empty() { 0.0 } else { PATTERN_SCORE };
-        JailbreakFinding { score: learned.max(explicit), learned, kind: found.kind, patterns: found.names }
+        Ok(JailbreakFinding {
+            score: learned.max(explicit),
+            learned,
+            kind: found.kind,
+            patterns: found.names,
+        })
     }
 
     /// The learned model's score of the worst window.
     #[must_use]
     pub fn learned(&self, text: &str) -> f32 {
+        let Ok(score) = self.learned_with_leave(text, &mut always);
+        score
+    }
+
+    fn learned_with_leave<E>(&self, text: &str, leave: &mut Leave<'_, E>) -> Result<f32, E> {
         let mut scorer = windows::Scorer::new(&self.model);
-        visit(text, &mut scorer);
+        visit_with_leave(text, &mut scorer, leave)?;
         let (slope, offset) = self.model.calibration();
-        sigmoid(slope * scorer.worst_logit() + offset)
+        Ok(sigmoid(slope * scorer.worst_logit() + offset))
     }
 
     /// The worst window's logit before calibration, for the training command.

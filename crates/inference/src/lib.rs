@@ -14,6 +14,7 @@
 pub mod domain;
 pub mod features;
 pub mod jailbreak;
+pub mod leave;
 pub mod linear;
 pub mod normalise;
 pub mod pii;

@@ -5,6 +5,8 @@
 //! Invariant: each input character becomes at most one output character, so the output is never longer in
 //! characters than the input, and the work is linear.
 
+use crate::leave::{Leave, always, pieces};
+
 /// What one character becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Folded {
@@ -30,32 +32,37 @@ pub fn fold(character: char) -> Folded {
     fold_wide(character)
 }
 
-/// Writes the folded text into `output`, with each run of spaces as one space and none at the ends.
-pub fn normalise_into(text: &str, output: &mut String) {
-    output.clear();
-    output.reserve(text.len());
+/// The folded text, with each run of spaces as one space and none at the ends.
+#[must_use]
+pub fn normalise(text: &str) -> String {
+    let Ok(output) = normalise_with_leave(text, &mut always);
+    output
+}
+
+/// As [`normalise`], asking for leave before each piece.
+///
+/// # Errors
+/// That of `leave`.
+pub fn normalise_with_leave<E>(text: &str, leave: &mut Leave<'_, E>) -> Result<String, E> {
+    let mut output = String::with_capacity(text.len());
     let mut space_due = false;
-    for character in text.chars() {
-        match fold(character) {
-            Folded::Nothing => {}
-            Folded::Space => space_due = true,
-            Folded::Visible(visible) => {
-                if space_due && !output.is_empty() {
-                    output.push(' ');
+    for piece in pieces(text) {
+        leave(piece.len())?;
+        for character in piece.chars() {
+            match fold(character) {
+                Folded::Nothing => {}
+                Folded::Space => space_due = true,
+                Folded::Visible(visible) => {
+                    if space_due && !output.is_empty() {
+                        output.push(' ');
+                    }
+                    space_due = false;
+                    output.push(visible);
                 }
-                space_due = false;
-                output.push(visible);
             }
         }
     }
-}
-
-/// The folded text as a new string; see [`normalise_into`].
-#[must_use]
-pub fn normalise(text: &str) -> String {
-    let mut output = String::new();
-    normalise_into(text, &mut output);
-    output
+    Ok(output)
 }
 
 fn fold_wide(character: char) -> Folded {

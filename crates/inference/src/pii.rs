@@ -15,6 +15,7 @@ mod time;
 
 pub use kinds::{PiiType, UnknownPiiType};
 
+use crate::leave::{Leave, always};
 use std::sync::LazyLock;
 
 /// One piece of personal data.
@@ -62,6 +63,15 @@ impl PiiRecognizers {
     /// All entities in `text`, sorted, without overlap.
     #[must_use]
     pub fn find(&self, text: &str) -> Vec<PiiEntity> {
-        self.scan.find(text)
+        let Ok(entities) = self.find_with_leave(text, &mut always);
+        entities
+    }
+
+    /// As [`Self::find`], asking for leave before each pass over the text.
+    ///
+    /// # Errors
+    /// That of `leave`.
+    pub fn find_with_leave<E>(&self, text: &str, leave: &mut Leave<'_, E>) -> Result<Vec<PiiEntity>, E> {
+        self.scan.find(text, leave)
     }
 }

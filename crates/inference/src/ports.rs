@@ -6,7 +6,7 @@ use crate::domain::DomainClassifier as BuiltInDomains;
 use crate::jailbreak::JailbreakDetector as BuiltInJailbreaks;
 use crate::pii::PiiRecognizers;
 use pipeline::ports::{
-    CategoryScores, DomainClassifier, JailbreakDetector, JailbreakScore, PiiEntity, PiiRecognizer,
+    CategoryScores, Deadline, DomainClassifier, JailbreakDetector, JailbreakScore, PiiEntity, PiiRecognizer,
     PortFailure,
 };
 
@@ -64,8 +64,8 @@ impl DomainClassifier for Domains {
 }
 
 impl JailbreakDetector for Jailbreaks {
-    fn detect(&self, text: &str) -> Result<JailbreakScore, PortFailure> {
-        let finding = self.0.detect(text);
+    fn detect(&self, text: &str, deadline: &mut Deadline) -> Result<JailbreakScore, PortFailure> {
+        let finding = self.0.detect_with_leave(text, &mut |bytes| deadline.check(bytes))?;
         Ok(JailbreakScore {
             confidence: finding.score,
             kind: finding.kind.as_str(),
@@ -75,8 +75,9 @@ impl JailbreakDetector for Jailbreaks {
 }
 
 impl PiiRecognizer for Pii {
-    fn find(&self, text: &str) -> Result<Vec<PiiEntity>, PortFailure> {
-        let entities = self.0.find(text).into_iter().map(|entity| PiiEntity {
+    fn find(&self, text: &str, deadline: &mut Deadline) -> Result<Vec<PiiEntity>, PortFailure> {
+        let found = self.0.find_with_leave(text, &mut |bytes| deadline.check(bytes))?;
+        let entities = found.into_iter().map(|entity| PiiEntity {
             kind: entity.kind.as_str(),
             start: entity.start,
             end: entity.end,

@@ -105,8 +105,8 @@ impl Pipeline {
 
     /// Measures side by side, then records in a fixed order.
     async fn measured(&self, request: &Request, record: &mut Record) -> Result<Findings, Refusal> {
-        let measured = signals::measure(request, &self.needs, &self.ports).await;
         let guards = &self.policy.guards;
+        let measured = signals::measure(request, &self.needs, &self.ports, guards.time_limit).await;
         // All three are recorded before a failure of one refuses the request: the trace shows what was found.
         let classifier = || self.ports.domain.name();
         let domain =

@@ -6,8 +6,8 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use trace::Text;
@@ -27,6 +27,77 @@ pub struct PortFailure {
     pub description: Text,
 }
 
+impl PortFailure {
+    /// [`PortFailure::kind`] of a measurement that did not end in its time.
+    pub const TIMEOUT: &'static str = "timeout";
+    /// [`PortFailure::kind`] of a measurement that nobody waits for any more.
+    pub const ABANDONED: &'static str = "abandoned";
+}
+
+/// How long the measurements of one request may go on. Whoever measures a long text asks as it goes, so that the processor is
+/// free again soon after the time is over, or after whoever waits has left.
+#[derive(Debug, Clone)]
+pub struct Deadline {
+    limit: Duration,
+    ends: Option<Instant>,
+    abandoned: Arc<AtomicBool>,
+    /// Bytes of work since the clock was looked at.
+    unseen_bytes: usize,
+}
+
+impl Deadline {
+    /// The clock is looked at once so many bytes of work have come together; a text below that is measured in any case.
+    pub const LOOK_BYTES: usize = 64 * 1024;
+
+    /// A deadline that lies `limit` from now; none at all where that is beyond the clock's end.
+    pub fn after(limit: Duration) -> Deadline {
+        let ends = Instant::now().checked_add(limit);
+        Deadline { limit, ends, abandoned: Arc::default(), unseen_bytes: 0 }
+    }
+
+    /// No deadline, for a text whose length is bounded already.
+    pub fn none() -> Deadline {
+        Deadline { limit: Duration::MAX, ends: None, abandoned: Arc::default(), unseen_bytes: 0 }
+    }
+
+    /// Whether work on so many more bytes may begin.
+    ///
+    /// # Errors
+    ///
+    /// What the measurement's failure is.
+    pub fn check(&mut self, bytes: usize) -> Result<(), PortFailure> {
+        self.unseen_bytes = self.unseen_bytes.saturating_add(bytes);
+        if self.unseen_bytes < Deadline::LOOK_BYTES {
+            return Ok(());
+        }
+        self.unseen_bytes = 0;
+        if self.abandoned.load(Ordering::Relaxed) {
+            let description = Text::trusted("the client left before the check had ended");
+            return Err(PortFailure { kind: PortFailure::ABANDONED, description });
+        }
+        if self.ends.is_some_and(|ends| Instant::now() >= ends) {
+            let sentence = format!("the check did not end within its limit of {} ms", self.limit.as_millis());
+            return Err(PortFailure { kind: PortFailure::TIMEOUT, description: Text::trusted(sentence) });
+        }
+        Ok(())
+    }
+
+    /// Ends the measurements, once dropped: nobody waits for them then.
+    pub fn until_dropped(&self) -> Abandon {
+        Abandon(Arc::clone(&self.abandoned))
+    }
+}
+
+/// See [`Deadline::until_dropped`].
+#[derive(Debug)]
+pub struct Abandon(Arc<AtomicBool>);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Probabilities of categories.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CategoryScores {
@@ -34,7 +105,7 @@ pub struct CategoryScores {
     pub ranked: Vec<(Arc<str>, f32)>,
 }
 
-/// Says what a text is about.
+/// Says what a text is about, in a time that does not grow with the text: it has no deadline.
 pub trait DomainClassifier: Send + Sync {
     /// Value of `classifier.type`.
     fn name(&self) -> Arc<str>;
@@ -55,8 +126,8 @@ pub struct JailbreakScore {
 
 /// Says whether a text attacks the model's instructions.
 pub trait JailbreakDetector: Send + Sync {
-    /// Measures a text, all of it.
-    fn detect(&self, text: &str) -> Result<JailbreakScore, PortFailure>;
+    /// Measures a text, all of it or none.
+    fn detect(&self, text: &str, deadline: &mut Deadline) -> Result<JailbreakScore, PortFailure>;
 }
 
 /// One place in a text that holds personal data.
@@ -75,7 +146,7 @@ pub struct PiiEntity {
 /// Finds personal data.
 pub trait PiiRecognizer: Send + Sync {
     /// All entities of a text, in order, not overlapping.
-    fn find(&self, text: &str) -> Result<Vec<PiiEntity>, PortFailure>;
+    fn find(&self, text: &str, deadline: &mut Deadline) -> Result<Vec<PiiEntity>, PortFailure>;
 }
 
 /// Under what an answer is remembered.

@@ -7,8 +7,10 @@ mod common;
 use common::*;
 use pipeline::outcome::{Outcome, Plan, Refusal};
 use pipeline::policy::*;
+use pipeline::ports::{Deadline, PortFailure};
 use pipeline::request::{Principal, Request};
 use std::sync::Arc;
+use std::time::Duration;
 use trace::Record;
 use trace::finding::{Finding, RoutingDecision, SecurityAction};
 use trace::{SpanStatus, Stage};
@@ -149,6 +151,43 @@ fn failures_of_checks_refuse_or_skip_as_their_settings_say() {
     let (outcome, record) = decided(policy(), &ask("CLASSIFIER FAILS"));
     assert_eq!(&*plan(outcome).choices[0].model.name, "small");
     assert_eq!(routing(&record).reason.code(), "default_model");
+}
+
+#[test]
+fn a_check_that_runs_out_of_time_fails_as_its_setting_says() {
+    let long = ask(&"word ".repeat(100_000));
+    let hurried = |then| {
+        let mut policy = policy();
+        policy.guards.time_limit = Duration::ZERO;
+        policy.guards.on_failure.pii_detection = then;
+        policy
+    };
+    let (outcome, record) = decided(hurried(FailurePolicy::Refuse), &long);
+    let refusal = refusal(outcome);
+    assert_eq!(refusal.code.as_str(), "request_too_large");
+    assert!(refusal.message.contains("semantic_router.security.pii_detection"), "{}", refusal.message);
+    let span = record.spans().iter().find(|span| span.stage == Stage::PiiDetection).unwrap();
+    assert!(matches!(&span.status, SpanStatus::Error { kind, .. } if kind == PortFailure::TIMEOUT));
+    assert_eq!(span.failure.as_ref().unwrap().then, "refuse");
+
+    let (outcome, record) = decided(hurried(FailurePolicy::Skip), &long);
+    plan(outcome);
+    let span = record.spans().iter().find(|span| span.stage == Stage::PiiDetection).unwrap();
+    assert_eq!(span.failure.as_ref().unwrap().then, "skip");
+
+    // What is short is checked whatever the clock says.
+    let (outcome, _) = decided(hurried(FailurePolicy::Refuse), &ask("What is a haiku?"));
+    plan(outcome);
+}
+
+#[test]
+fn a_check_ends_when_nobody_waits_for_it() {
+    let mut deadline = Deadline::after(Duration::from_secs(3600));
+    let waiting = deadline.until_dropped();
+    assert_eq!(deadline.check(Deadline::LOOK_BYTES), Ok(()));
+    drop(waiting);
+    assert_eq!(deadline.check(Deadline::LOOK_BYTES - 1), Ok(()), "not looked at yet");
+    assert_eq!(deadline.check(1).unwrap_err().kind, PortFailure::ABANDONED);
 }
 
 #[test]

@@ -53,6 +53,10 @@ pub(crate) const JAILBREAK_THRESHOLD: f64 = 0.7;
 /// The confidence from which a PII finding counts.
 pub(crate) const PII_THRESHOLD: f64 = 0.5;
 
+/// How long the checks of one request may take, in milliseconds: several times what the longest body that is taken needs
+/// on one processor.
+pub(crate) const CHECK_TIMEOUT_MS: u64 = 5_000;
+
 /// How long a stored answer is good for, in seconds.
 pub(crate) const CACHE_TTL_SECONDS: u64 = 3_600;
 /// The most stored answers.

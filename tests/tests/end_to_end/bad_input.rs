@@ -182,6 +182,40 @@ fn a_hundred_thousand_messages_where_the_limits_allow_them() {
     });
 }
 
+/// A prompt that no check can read in a millisecond, and the longest that the default limit of a body takes.
+#[test]
+fn a_prompt_too_large_to_be_checked_in_time() {
+    bounded(async {
+        let prompt = "Call 555 123 4567 at 10:45 about chapter 7 of the book. ".repeat(160_000);
+        let small = backend::small().await;
+        let hurried = "on_failure: { check_timeout_ms: 1 }";
+        let router = Router::start(Configuration::one_model(&small).and(hurried)).await;
+        let refused = router.client().chat(&chat(&prompt)).await;
+        assert_told("too large to check", &refused, 413, "request_too_large");
+        let message = refused.json()["error"]["message"].to_string();
+        assert!(message.contains("semantic_router.security."), "{message}");
+        let text = serde_json::json!({ "text": prompt }).to_string();
+        let classified = router.client().send(&post("/api/v1/classify/security", &[], text.as_bytes())).await;
+        assert_told("too large to classify", &classified, 413, "request_too_large");
+        assert_eq!(router.client().chat(&chat("Hi")).await.status, 200, "what is short is checked");
+        assert_eq!(small.requests().len(), 1);
+        let left = router.end().await;
+        for name in ["pii_detection", "jailbreak_detection"] {
+            let spans = left.spans(refused.trace_id());
+            let name = format!("semantic_router.security.{name}");
+            let span = spans.iter().find(|span| span.name == name).expect("a span of the check");
+            assert_eq!(span.status, "error", "{name}");
+            assert_eq!(span.get("error.type"), "timeout", "{name}");
+            assert_eq!(span.get("semantic_router.on_failure"), "refuse", "{name}");
+        }
+
+        let skipping = "on_failure: { check_timeout_ms: 1, pii_detection: skip, jailbreak_detection: skip }";
+        let router = Router::start(Configuration::one_model(&small).and(skipping)).await;
+        assert_eq!(router.client().chat(&chat(&prompt)).await.status, 200, "the settings say skip");
+        router.end().await;
+    });
+}
+
 #[test]
 fn a_destination_is_never_the_clients_to_choose() {
     bounded(async {

@@ -33,7 +33,7 @@ impl DomainClassifier for Domains {
 pub(crate) struct Jailbreaks;
 
 impl JailbreakDetector for Jailbreaks {
-    fn detect(&self, text: &str) -> Result<JailbreakScore, PortFailure> {
+    fn detect(&self, text: &str, _: &mut Deadline) -> Result<JailbreakScore, PortFailure> {
         let found = text.contains("Ignore all previous");
         let (confidence, patterns) = if found { (0.98, vec!["ignore_previous"]) } else { (0.02, Vec::new()) };
         Ok(JailbreakScore { confidence, kind: "instruction_override", patterns })
@@ -43,7 +43,7 @@ impl JailbreakDetector for Jailbreaks {
 pub(crate) struct Pii;
 
 impl PiiRecognizer for Pii {
-    fn find(&self, text: &str) -> Result<Vec<PiiEntity>, PortFailure> {
+    fn find(&self, text: &str, _: &mut Deadline) -> Result<Vec<PiiEntity>, PortFailure> {
         let each = |needle: &'static str, kind| {
             text.match_indices(needle).map(move |(start, found)| PiiEntity {
                 kind,

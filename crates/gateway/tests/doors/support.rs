@@ -176,6 +176,7 @@ pub(crate) fn policy_of(models: Vec<Arc<Model>>) -> Policy {
         guards: Guards {
             pii_threshold: 0.5,
             jailbreak_threshold: 0.7,
+            time_limit: Duration::from_secs(60),
             on_failure: OnFailure {
                 classification: FailurePolicy::Skip,
                 pii_detection: FailurePolicy::Refuse,

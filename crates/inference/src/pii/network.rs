@@ -1,6 +1,6 @@
 //! Addresses of the network: e-mail, domain names, IP, credentials in URLs.
 
-use super::scan::{Signs, compile, entity, stands_alone};
+use super::scan::{Pass, Signs, compile, entity, stands_alone};
 use super::{PiiEntity, PiiType};
 use memchr::{memchr_iter, memmem, memrchr};
 use regex::Regex;
@@ -42,20 +42,32 @@ impl Network {
         }
     }
 
-    pub(super) fn find(&self, text: &str, signs: Signs, found: &mut Vec<PiiEntity>) {
+    pub(super) fn find<E>(
+        &self,
+        text: &str,
+        signs: Signs,
+        found: &mut Vec<PiiEntity>,
+        pass: &mut Pass<'_, E>,
+    ) -> Result<(), E> {
         if signs.at {
+            pass()?;
             emails(text, found);
+            pass()?;
             url_credentials(text, found);
         }
         if signs.inner_dot {
+            pass()?;
             domain_names(text, found);
             if signs.digits >= 4 {
+                pass()?;
                 self.ip_v4(text, found);
             }
         }
         if signs.double_colon || signs.digits >= 8 {
+            pass()?;
             self.ip_v6(text, found);
         }
+        Ok(())
     }
 
     fn ip_v4(&self, text: &str, found: &mut Vec<PiiEntity>) {

@@ -1,9 +1,10 @@
 //! Numbers of people and accounts: cards, bank accounts, social security, telephones, postal codes, driver licences.
 
 use super::checksum::{iban_length, is_card_network, is_iban, is_social_security, luhn};
-use super::scan::{Signs, compile, entity, stands_alone};
+use super::scan::{Pass, Signs, compile, entity, stands_alone};
 use super::{PiiEntity, PiiType};
 use regex::Regex;
+use std::ops::Range;
 
 /// Digits of a card number, ISO/IEC 7812-1.
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
@@ -46,50 +47,78 @@ impl Numbers {
         }
     }
 
-    pub(super) fn find(&self, text: &str, signs: Signs, found: &mut Vec<PiiEntity>) {
+    pub(super) fn find<E>(
+        &self,
+        text: &str,
+        signs: Signs,
+        found: &mut Vec<PiiEntity>,
+        pass: &mut Pass<'_, E>,
+    ) -> Result<(), E> {
         if signs.digits >= *CARD_DIGITS.start() {
+            pass()?;
             cards(text, found);
         }
         if signs.digits >= 9 {
+            pass()?;
             ibans(text, found);
-            self.social_security(text, found);
+            pass()?;
+            let plain = self.social_security.find_iter(text).map(|hit| (hit.range(), 0.9));
+            add_social_security(text, plain, found);
+            pass()?;
+            let said = self.said_social_security.captures_iter(text);
+            add_social_security(text, said.filter_map(|hit| Some((hit.get(1)?.range(), 0.97))), found);
         }
         if signs.digits >= *PHONE_DIGITS.start() {
-            self.phones(text, found);
+            pass()?;
+            let abroad = self.phone_abroad.find_iter(text).map(|hit| (hit.range(), 0.85, 8));
+            add_phones(text, abroad, found);
+            pass()?;
+            let america = self.phone_america.find_iter(text).map(|hit| (hit.range(), 0.8, 10));
+            add_phones(text, america, found);
+            pass()?;
+            let said = self.said_phone.captures_iter(text);
+            add_phones(text, said.filter_map(|hit| Some((hit.get(1)?.range(), 0.8, 7))), found);
         }
         if signs.digits >= 5 {
+            pass()?;
             add_group(&self.zip, text, PiiType::ZipCode, 0.8, found);
+            pass()?;
             add_group(&self.driver_license, text, PiiType::UsDriverLicense, 0.85, found);
         }
+        Ok(())
     }
+}
 
-    fn social_security(&self, text: &str, found: &mut Vec<PiiEntity>) {
-        let plain = self.social_security.find_iter(text).map(|hit| (hit.range(), 0.9));
-        let said =
-            self.said_social_security.captures_iter(text).filter_map(|hit| Some((hit.get(1)?.range(), 0.97)));
-        for (range, confidence) in plain.chain(said) {
-            let numbers: Vec<u8> = digits(&text[range.clone()]).collect();
-            let valid = <&[u8; 9]>::try_from(numbers.as_slice()).is_ok_and(is_social_security);
-            if valid
-                && stands_alone(text, range.start, range.end)
-                && !is_inside_number(text, range.start, range.end)
-            {
-                found.push(entity(PiiType::UsSsn, range.start, range.end, confidence));
-            }
+/// Adds social security numbers, with their confidence, that are valid and whole.
+fn add_social_security(
+    text: &str,
+    candidates: impl Iterator<Item = (Range<usize>, f32)>,
+    found: &mut Vec<PiiEntity>,
+) {
+    for (range, confidence) in candidates {
+        let numbers: Vec<u8> = digits(&text[range.clone()]).collect();
+        let valid = <&[u8; 9]>::try_from(numbers.as_slice()).is_ok_and(is_social_security);
+        if valid
+            && stands_alone(text, range.start, range.end)
+            && !is_inside_number(text, range.start, range.end)
+        {
+            found.push(entity(PiiType::UsSsn, range.start, range.end, confidence));
         }
     }
+}
 
-    fn phones(&self, text: &str, found: &mut Vec<PiiEntity>) {
-        let abroad = self.phone_abroad.find_iter(text).map(|hit| (hit.range(), 0.85, 8));
-        let america = self.phone_america.find_iter(text).map(|hit| (hit.range(), 0.8, 10));
-        let said = self.said_phone.captures_iter(text).filter_map(|hit| Some((hit.get(1)?.range(), 0.8, 7)));
-        for (range, confidence, fewest) in abroad.chain(america).chain(said) {
-            let count = digits(&text[range.clone()]).count();
-            let whole =
-                stands_alone(text, range.start, range.end) && !is_inside_number(text, range.start, range.end);
-            if whole && count >= fewest && PHONE_DIGITS.contains(&count) {
-                found.push(entity(PiiType::PhoneNumber, range.start, range.end, confidence));
-            }
+/// Adds telephone numbers, with their confidence and the fewest digits, that are whole.
+fn add_phones(
+    text: &str,
+    candidates: impl Iterator<Item = (Range<usize>, f32, usize)>,
+    found: &mut Vec<PiiEntity>,
+) {
+    for (range, confidence, fewest) in candidates {
+        let count = digits(&text[range.clone()]).count();
+        let whole =
+            stands_alone(text, range.start, range.end) && !is_inside_number(text, range.start, range.end);
+        if whole && count >= fewest && PHONE_DIGITS.contains(&count) {
+            found.push(entity(PiiType::PhoneNumber, range.start, range.end, confidence));
         }
     }
 }

@@ -8,8 +8,10 @@ use super::numbers::Numbers;
 use super::secrets::Secrets;
 use super::time::Time;
 use super::{PiiEntity, PiiType};
+use crate::leave::{Leave, PIECE_BYTES};
 use regex::Regex;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The compiled recognisers.
 #[derive(Debug)]
@@ -37,43 +39,65 @@ impl Scan {
         Self { network: Network::new(), numbers: Numbers::new(), secrets: Secrets::new(), time: Time::new() }
     }
 
-    pub(super) fn find(&self, text: &str) -> Vec<PiiEntity> {
-        let signs = Signs::of(text.as_bytes());
+    pub(super) fn find<E>(&self, text: &str, leave: &mut Leave<'_, E>) -> Result<Vec<PiiEntity>, E> {
+        let signs = Signs::of(text, leave)?;
         if signs.digits == 0 && !signs.at && !signs.inner_dot && !signs.double_colon {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let mut found = Vec::new();
-        self.network.find(text, signs, &mut found);
+        let mut pass = || leave(text.len());
+        self.network.find(text, signs, &mut found, &mut pass)?;
         if signs.digits > 0 {
-            self.numbers.find(text, signs, &mut found);
-            self.secrets.find(text, signs, &mut found);
-            self.time.find(text, &mut found);
+            self.numbers.find(text, signs, &mut found, &mut pass)?;
+            self.secrets.find(text, signs, &mut found, &mut pass)?;
+            self.time.find(text, &mut found, &mut pass)?;
         }
-        best_without_overlap(found)
+        best_without_overlap(found, leave)
     }
 }
 
 impl Signs {
-    fn of(bytes: &[u8]) -> Self {
+    fn of<E>(text: &str, leave: &mut Leave<'_, E>) -> Result<Self, E> {
         let mut signs = Self::default();
-        let (mut before, mut run) = (b' ', 0);
-        for (index, byte) in bytes.iter().copied().enumerate() {
+        let mut so_far = SoFar { before: b' ', run: 0 };
+        for start in (0..text.len()).step_by(PIECE_BYTES) {
+            let end = text.len().min(start + PIECE_BYTES);
+            leave(end - start)?;
+            signs.read(text.as_bytes(), start..end, &mut so_far);
+        }
+        Ok(signs)
+    }
+
+    #[inline]
+    fn read(&mut self, bytes: &[u8], piece: Range<usize>, so_far: &mut SoFar) {
+        let after_piece = bytes.get(piece.end).copied().unwrap_or(b' ');
+        let piece = bytes.get(piece).unwrap_or_default();
+        let SoFar { mut before, mut run } = *so_far;
+        for (index, byte) in piece.iter().copied().enumerate() {
             run = if byte <= b' ' { 0 } else { run + 1 };
-            signs.longest_run = signs.longest_run.max(run);
+            self.longest_run = self.longest_run.max(run);
             match byte {
-                b'0'..=b'9' => signs.digits += 1,
-                b'@' => signs.at = true,
-                b':' => signs.double_colon |= before == b':',
+                b'0'..=b'9' => self.digits += 1,
+                b'@' => self.at = true,
+                b':' => self.double_colon |= before == b':',
                 b'.' => {
-                    let after = bytes.get(index + 1).copied().unwrap_or(b' ');
-                    signs.inner_dot |= before.is_ascii_alphanumeric() && after.is_ascii_alphanumeric();
+                    let after = piece.get(index + 1).copied().unwrap_or(after_piece);
+                    self.inner_dot |= before.is_ascii_alphanumeric() && after.is_ascii_alphanumeric();
                 }
                 _ => {}
             }
             before = byte;
         }
-        signs
+        *so_far = SoFar { before, run };
     }
+}
+
+/// What the bytes before a piece leave to the next.
+#[derive(Clone, Copy)]
+struct SoFar {
+    before: u8,
+    /// Bytes since the last white space.
+    run: usize,
 }
 
 /// Compiles a pattern of the program's own tables.
@@ -99,25 +123,46 @@ pub(super) fn stands_alone(text: &str, start: usize, end: usize) -> bool {
     !touches(start.checked_sub(1)) && !touches(Some(end))
 }
 
+/// Asked for leave before a pass over the text.
+pub(super) type Pass<'a, E> = dyn FnMut() -> Result<(), E> + 'a;
+
 /// Keeps the surest, then the longest, of entities that overlap; sorted by position.
-fn best_without_overlap(mut found: Vec<PiiEntity>) -> Vec<PiiEntity> {
+fn best_without_overlap<E>(mut found: Vec<PiiEntity>, leave: &mut Leave<'_, E>) -> Result<Vec<PiiEntity>, E> {
+    leave(size_of_val(found.as_slice()))?;
     let length = |entity: &PiiEntity| entity.end - entity.start;
     found.sort_by(|a, b| {
         b.confidence.total_cmp(&a.confidence).then(length(b).cmp(&length(a))).then(a.start.cmp(&b.start))
     });
     let mut kept: BTreeMap<usize, PiiEntity> = BTreeMap::new();
-    for entity in found {
-        let before = kept.range(..entity.end).next_back();
-        if before.is_none_or(|(_, before)| before.end <= entity.start) {
-            kept.insert(entity.start, entity);
+    for some in found.chunks(PIECE_BYTES / size_of::<PiiEntity>()) {
+        leave(size_of_val(some))?;
+        for entity in some {
+            let before = kept.range(..entity.end).next_back();
+            if before.is_none_or(|(_, before)| before.end <= entity.start) {
+                kept.insert(entity.start, *entity);
+            }
         }
     }
-    kept.into_values().collect()
+    Ok(kept.into_values().collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::leave::always;
+
+    #[test]
+    fn signs_are_seen_across_pieces() {
+        let filler = "x".repeat(PIECE_BYTES - 1);
+        for seam in [".a", ":: ", "@"] {
+            let Ok(signs) = Signs::of(&format!("{filler}{seam}"), &mut always);
+            assert!(signs.inner_dot || signs.double_colon || signs.at, "{seam}");
+            let Ok(signs) = Signs::of(&format!("{}{seam}", &filler[1..]), &mut always);
+            assert!(signs.inner_dot || signs.double_colon || signs.at, "{seam}");
+        }
+        let Ok(signs) = Signs::of(&"x".repeat(2 * PIECE_BYTES + 7), &mut always);
+        assert_eq!(signs.longest_run, 2 * PIECE_BYTES + 7);
+    }
 
     #[test]
     fn the_surest_wins_where_entities_overlap() {
@@ -128,14 +173,14 @@ mod tests {
             entity(kind, 12, 14, 0.1),
             entity(kind, 9, 11, 0.9),
         ];
-        let kept: Vec<(usize, usize)> =
-            best_without_overlap(found).iter().map(|e| (e.start, e.end)).collect();
+        let Ok(kept) = best_without_overlap(found, &mut always);
+        let kept: Vec<(usize, usize)> = kept.iter().map(|e| (e.start, e.end)).collect();
         assert_eq!(kept, [(8, 12), (12, 14)]);
     }
 
     #[test]
     fn plain_prose_has_no_signs() {
-        let signs = Signs::of(b"Write a haiku about tea. And one about rain: quietly.");
+        let Ok(signs) = Signs::of("Write a haiku about tea. And one about rain: quietly.", &mut always);
         assert!(signs.digits == 0 && !signs.at && !signs.inner_dot && !signs.double_colon);
         assert_eq!(signs.longest_run, 8);
     }

@@ -1,6 +1,6 @@
 //! Keys and tokens: by the prefixes that services give them, or because the text says what they are.
 
-use super::scan::{Signs, compile, entity};
+use super::scan::{Pass, Signs, compile, entity};
 use super::{PiiEntity, PiiType};
 use regex::Regex;
 
@@ -37,25 +37,37 @@ impl Secrets {
         }
     }
 
-    pub(super) fn find(&self, text: &str, signs: Signs, found: &mut Vec<PiiEntity>) {
+    pub(super) fn find<E>(
+        &self,
+        text: &str,
+        signs: Signs,
+        found: &mut Vec<PiiEntity>,
+        pass: &mut Pass<'_, E>,
+    ) -> Result<(), E> {
         if signs.longest_run < MIN_RUN_BYTES {
-            return;
+            return Ok(());
         }
+        pass()?;
         let prefixed = self.prefixed.find_iter(text).filter(|hit| has_digit(hit.as_str()));
         found.extend(prefixed.map(|hit| entity(PiiType::ApiKey, hit.start(), hit.end(), 1.0)));
+        pass()?;
         let private = self.private_key.find_iter(text);
         found.extend(private.map(|hit| entity(PiiType::ApiKey, hit.start(), hit.end(), 1.0)));
+        pass()?;
         let tokens = self.json_web_token.find_iter(text);
         found.extend(tokens.map(|hit| entity(PiiType::BearerToken, hit.start(), hit.end(), 0.99)));
+        pass()?;
         let bearer = self
             .bearer
             .captures_iter(text)
             .filter_map(|hit| hit.get(1))
             .filter(|hit| has_digit(hit.as_str()));
         found.extend(bearer.map(|hit| entity(PiiType::BearerToken, hit.start(), hit.end(), 0.98)));
+        pass()?;
         let said =
             self.said.captures_iter(text).filter_map(|hit| hit.get(1)).filter(|hit| has_digit(hit.as_str()));
         found.extend(said.map(|hit| entity(PiiType::ApiKey, hit.start(), hit.end(), 0.9)));
+        Ok(())
     }
 }
 

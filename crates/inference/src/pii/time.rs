@@ -3,7 +3,7 @@
 //! It is not a parser of dates: a part of the text is found, not a point in time. A year alone and relative words
 //! ("yesterday") are left alone: they say little of a person and stand in every second prompt.
 
-use super::scan::{compile, entity, stands_alone};
+use super::scan::{Pass, compile, entity, stands_alone};
 use super::{PiiEntity, PiiType};
 use regex::Regex;
 
@@ -34,13 +34,21 @@ impl Time {
         }
     }
 
-    pub(super) fn find(&self, text: &str, found: &mut Vec<PiiEntity>) {
+    pub(super) fn find<E>(
+        &self,
+        text: &str,
+        found: &mut Vec<PiiEntity>,
+        pass: &mut Pass<'_, E>,
+    ) -> Result<(), E> {
+        pass()?;
         for hit in self.date.find_iter(text).filter(|hit| stands_alone(text, hit.start(), hit.end())) {
             found.push(entity(PiiType::DateTime, hit.start(), hit.end(), 0.8));
         }
+        pass()?;
         for hit in self.clock.find_iter(text).filter(|hit| stands_alone(text, hit.start(), hit.end())) {
             found.push(entity(PiiType::DateTime, hit.start(), hit.end(), 0.6));
         }
+        pass()?;
         for hit in self.age.captures_iter(text) {
             let Some(number) = (1..=3).find_map(|group| hit.get(group)) else { continue };
             let plausible = number.as_str().parse::<u32>().is_ok_and(|age| (1..=MAX_AGE).contains(&age));
@@ -48,5 +56,6 @@ impl Time {
                 found.push(entity(PiiType::Age, number.start(), number.end(), 0.85));
             }
         }
+        Ok(())
     }
 }

@@ -14,7 +14,7 @@ use trace::{ActiveRecord, Text};
 
 use super::Exchange;
 use crate::outcome::Plan;
-use crate::ports::PiiRecognizer;
+use crate::ports::{Deadline, PiiRecognizer};
 use crate::request::Request;
 
 /// The most messages that are kept of a prompt, the latest ones, and choices of an answer.
@@ -118,9 +118,9 @@ impl Room<'_> {
     }
 }
 
-/// Where personal data stands, whatever its probability; `None` if the recogniser failed.
+/// Where personal data stands, whatever its probability; `None` if the recogniser failed. The text is no longer than what is kept.
 fn found(pii: &dyn PiiRecognizer, text: &str) -> Option<Vec<Range<usize>>> {
-    let entities = pii.find(text).ok()?;
+    let entities = pii.find(text, &mut Deadline::none()).ok()?;
     Some(entities.into_iter().map(|entity| entity.start..entity.end).collect())
 }
 

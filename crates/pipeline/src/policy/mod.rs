@@ -72,6 +72,8 @@ pub struct Guards {
     pub pii_threshold: f32,
     /// Probability from which a jailbreak counts, 0 to 1.
     pub jailbreak_threshold: f32,
+    /// How long the checks of one request may take, side by side; one that has not ended then has failed.
+    pub time_limit: Duration,
     /// What follows when a stage fails.
     pub on_failure: OnFailure,
 }

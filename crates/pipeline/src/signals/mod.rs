@@ -6,13 +6,14 @@
 mod findings;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dialects::request::TextId;
 use futures_util::future::join3;
 use trace::Timed;
 
 use crate::policy::{Measure, PiiAllowance, Policy, Subject};
-use crate::ports::{CategoryScores, JailbreakScore, PiiEntity, PortFailure, Ports};
+use crate::ports::{CategoryScores, Deadline, JailbreakScore, PiiEntity, PortFailure, Ports};
 use crate::request::Request;
 
 pub use findings::{Findings, PiiFindings};
@@ -78,19 +79,22 @@ impl Needs {
     }
 }
 
-/// Measures what is needed.
-pub async fn measure(request: &Request, needs: &Needs, ports: &Ports) -> Measurements {
+/// Measures what is needed; a check of a long text that takes longer than `limit` ends, and has failed.
+pub async fn measure(request: &Request, needs: &Needs, ports: &Ports, limit: Duration) -> Measurements {
+    let mut deadline = Deadline::after(limit);
     if request.parsed.body().len() <= INLINE_LIMIT_BYTES {
         return Measurements {
-            domain: domain(request, needs, ports),
-            pii: pii(request, needs, ports),
-            jailbreak: jailbreak(request, needs, ports),
+            domain: domain(request, needs, ports, &mut deadline),
+            pii: pii(request, needs, ports, &mut deadline),
+            jailbreak: jailbreak(request, needs, ports, &mut deadline),
         };
     }
+    // A client that leaves drops this future; what is measured for it ends then too.
+    let _waiting = deadline.until_dropped();
     let (domain, pii, jailbreak) = join3(
-        elsewhere(request, needs, ports, domain),
-        elsewhere(request, needs, ports, pii),
-        elsewhere(request, needs, ports, jailbreak),
+        elsewhere(request, needs, ports, &deadline, domain),
+        elsewhere(request, needs, ports, &deadline, pii),
+        elsewhere(request, needs, ports, &deadline, jailbreak),
     )
     .await;
     Measurements { domain, pii, jailbreak }
@@ -101,12 +105,14 @@ async fn elsewhere<T: Send + 'static>(
     request: &Request,
     needs: &Needs,
     ports: &Ports,
-    measurement: fn(&Request, &Needs, &Ports) -> Measured<T>,
+    deadline: &Deadline,
+    measurement: fn(&Request, &Needs, &Ports, &mut Deadline) -> Measured<T>,
 ) -> Measured<T> {
     let started = std::time::Instant::now();
     // A request is cheap to clone: its bytes are shared.
     let (request, needs, ports) = (request.clone(), needs.clone(), ports.clone());
-    let task = tokio::task::spawn_blocking(move || measurement(&request, &needs, &ports));
+    let mut deadline = deadline.clone();
+    let task = tokio::task::spawn_blocking(move || measurement(&request, &needs, &ports, &mut deadline));
     match task.await {
         Ok(measured) => measured,
         Err(_) => {
@@ -121,18 +127,23 @@ async fn elsewhere<T: Send + 'static>(
     }
 }
 
-fn domain(request: &Request, needs: &Needs, ports: &Ports) -> Measured<Vec<(Subject, CategoryScores)>> {
+fn domain(
+    request: &Request,
+    needs: &Needs,
+    ports: &Ports,
+    _: &mut Deadline,
+) -> Measured<Vec<(Subject, CategoryScores)>> {
     measure_subjects(request, &needs.domain, |text| ports.domain.classify(text))
 }
 
-fn pii(request: &Request, needs: &Needs, ports: &Ports) -> Measured<EntitiesByText> {
+fn pii(request: &Request, needs: &Needs, ports: &Ports, deadline: &mut Deadline) -> Measured<EntitiesByText> {
     if !needs.pii {
         return None;
     }
     Some(Timed::measure(|| {
         let mut found = Vec::new();
         for text in request.parsed.texts() {
-            let entities = ports.pii.find(&text.text)?;
+            let entities = ports.pii.find(&text.text, deadline)?;
             if !entities.is_empty() {
                 found.push((text.id, entities));
             }
@@ -141,14 +152,19 @@ fn pii(request: &Request, needs: &Needs, ports: &Ports) -> Measured<EntitiesByTe
     }))
 }
 
-fn jailbreak(request: &Request, needs: &Needs, ports: &Ports) -> Measured<Vec<(Subject, JailbreakScore)>> {
-    measure_subjects(request, &needs.jailbreak, |text| ports.jailbreak.detect(text))
+fn jailbreak(
+    request: &Request,
+    needs: &Needs,
+    ports: &Ports,
+    deadline: &mut Deadline,
+) -> Measured<Vec<(Subject, JailbreakScore)>> {
+    measure_subjects(request, &needs.jailbreak, |text| ports.jailbreak.detect(text, deadline))
 }
 
 fn measure_subjects<T>(
     request: &Request,
     subjects: &[Subject],
-    measurement: impl Fn(&str) -> Result<T, PortFailure>,
+    mut measurement: impl FnMut(&str) -> Result<T, PortFailure>,
 ) -> Measured<Vec<(Subject, T)>> {
     if subjects.is_empty() {
         return None;

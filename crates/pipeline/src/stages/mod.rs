@@ -37,11 +37,22 @@ pub(crate) fn failed(
     match policy {
         FailurePolicy::Skip => Ok(()),
         FailurePolicy::Refuse => {
-            let message = format!(
-                "The check {name} failed, and this router is set to refuse what it could not check. Try again; if it persists, tell the router's operator."
-            );
             record.fail(failure.kind, Text::trusted(format!("{name} failed and its setting is refuse")));
-            Err(Refusal::new(ErrorCode::Internal, message))
+            Err(refusal(name, failure.kind))
         }
     }
+}
+
+/// What the client reads. Only a long text can run out of time, and sending it again helps nobody.
+fn refusal(name: &str, kind: &str) -> Refusal {
+    if kind == PortFailure::TIMEOUT {
+        let message = format!(
+            "The request is too large for the check {name}: it did not end in its time, and this router is set to refuse what it could not check. Send less text, or ask the router's operator for more time."
+        );
+        return Refusal::new(ErrorCode::RequestTooLarge, message);
+    }
+    let message = format!(
+        "The check {name} failed, and this router is set to refuse what it could not check. Try again; if it persists, tell the router's operator."
+    );
+    Refusal::new(ErrorCode::Internal, message)
 }

@@ -59,7 +59,7 @@ impl DomainClassifier for Domains {
 struct Jailbreaks;
 
 impl JailbreakDetector for Jailbreaks {
-    fn detect(&self, text: &str) -> Result<JailbreakScore, PortFailure> {
+    fn detect(&self, text: &str, _: &mut Deadline) -> Result<JailbreakScore, PortFailure> {
         if text.contains("DETECTOR FAILS") {
             return Err(PortFailure {
                 kind: "detector_broken",
@@ -74,7 +74,11 @@ impl JailbreakDetector for Jailbreaks {
 struct Pii;
 
 impl PiiRecognizer for Pii {
-    fn find(&self, text: &str) -> Result<Vec<PiiEntity>, PortFailure> {
+    fn find(&self, text: &str, deadline: &mut Deadline) -> Result<Vec<PiiEntity>, PortFailure> {
+        // In pieces, as the built-in recognisers do it.
+        for piece in text.as_bytes().chunks(1024) {
+            deadline.check(piece.len())?;
+        }
         let each = |needle: &'static str, kind| {
             text.match_indices(needle).map(move |(start, found)| PiiEntity {
                 kind,
@@ -237,6 +241,7 @@ pub fn policy() -> Policy {
         guards: Guards {
             pii_threshold: 0.5,
             jailbreak_threshold: 0.7,
+            time_limit: Duration::from_secs(60),
             on_failure: OnFailure {
                 classification: FailurePolicy::Skip,
                 pii_detection: FailurePolicy::Refuse,

@@ -81,6 +81,7 @@ fn guards(settings: &Settings) -> Guards {
             SignalKind::Jailbreak { threshold } => Some(*threshold),
             _ => None,
         }),
+        time_limit: on_failure.check_timeout,
         on_failure: OnFailure {
             classification: failure(on_failure.classification),
             pii_detection: failure(on_failure.pii_detection),

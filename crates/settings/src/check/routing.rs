@@ -1,5 +1,7 @@
 //! Routing without a decision, failures of stages, and what happens to answers.
 
+use std::time::Duration;
+
 pub use crate::raw::cache::FailurePolicy;
 
 /// How a model is chosen when no decision says so.
@@ -33,6 +35,8 @@ pub struct OnFailure {
     pub jailbreak_detection: FailurePolicy,
     /// Looking an answer up.
     pub cache_lookup: FailurePolicy,
+    /// How long the checks of one request may take.
+    pub check_timeout: Duration,
 }
 
 /// What happens to answers.

@@ -105,6 +105,10 @@ pub(crate) struct OnFailure {
     /// Looking an answer up.
     #[schemars(extend("default" = "skip"))]
     pub cache_lookup: Option<FailurePolicy>,
+    /// How long recognising the domain and finding personal data and jailbreaks may take, side by side, in milliseconds. What has
+    /// not ended then has failed. Texts under 64 KiB are always checked.
+    #[schemars(range(min = 1, max = 600000), extend("default" = defaults::CHECK_TIMEOUT_MS))]
+    pub check_timeout_ms: Option<u64>,
 }
 
 /// What happens to answers.

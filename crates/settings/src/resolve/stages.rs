@@ -92,6 +92,7 @@ pub(super) fn on_failure(raw: &raw::cache::OnFailure) -> OnFailure {
         pii_detection: raw.pii_detection.unwrap_or(Refuse),
         jailbreak_detection: raw.jailbreak_detection.unwrap_or(Refuse),
         cache_lookup: raw.cache_lookup.unwrap_or(Skip),
+        check_timeout: Duration::from_millis(raw.check_timeout_ms.unwrap_or(defaults::CHECK_TIMEOUT_MS)),
     }
 }
 

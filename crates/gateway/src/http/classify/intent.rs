@@ -19,7 +19,7 @@ pub(super) async fn classify(call: &Call, text: Arc<str>) -> Result<Value, Refus
     let options = call.input.options()?;
     let threshold = options.threshold.unwrap_or(0.0);
     let read = Arc::clone(&text);
-    let scores = call.elsewhere(text.len(), move |pipeline| measure::classify(pipeline, &read)).await?;
+    let scores = call.elsewhere(text.len(), move |pipeline, _| measure::classify(pipeline, &read)).await?;
     let (category, confidence) = measure::best(&scores, threshold);
     let (model, decision) = recommended(call, &text).await;
     let mut result = json!({

@@ -6,7 +6,7 @@ use std::time::Instant;
 use dialects::response::ErrorCode;
 use pipeline::Pipeline;
 use pipeline::masking::Masker;
-use pipeline::ports::{CategoryScores, PiiEntity, PortFailure};
+use pipeline::ports::{CategoryScores, Deadline, PiiEntity, PortFailure};
 use serde_json::{Map, Value, json};
 use trace::Text;
 
@@ -32,7 +32,11 @@ impl From<PortFailure> for Failure {
 }
 
 /// What the client reads of a failure.
-pub(super) fn failed() -> ApiError {
+pub(super) fn failed(kind: &str) -> ApiError {
+    if kind == PortFailure::TIMEOUT {
+        let message = "The text is too large: its check did not end in its time. Send less text, or ask the router's operator for more time.";
+        return ApiError::new(ErrorCode::RequestTooLarge, message);
+    }
     let message =
         "A check of the router failed; this is its own fault. Try again; if it persists, tell its operator.";
     ApiError::new(ErrorCode::Internal, message)
@@ -44,11 +48,12 @@ pub(super) fn entry(
     task: Task,
     text: &str,
     options: &Options,
+    deadline: &mut Deadline,
 ) -> Result<Value, Failure> {
     match task {
         Task::Intent => intent_entry(pipeline, text, options),
-        Task::Pii => pii(pipeline, text, options),
-        Task::Security => security(pipeline, text, options),
+        Task::Pii => pii(pipeline, text, options, deadline),
+        Task::Security => security(pipeline, text, options, deadline),
     }
 }
 
@@ -84,10 +89,15 @@ fn intent_entry(pipeline: &Pipeline, text: &str, options: &Options) -> Result<Va
     }))
 }
 
-fn pii(pipeline: &Pipeline, text: &str, options: &Options) -> Result<Value, Failure> {
+fn pii(
+    pipeline: &Pipeline,
+    text: &str,
+    options: &Options,
+    deadline: &mut Deadline,
+) -> Result<Value, Failure> {
     let started = Instant::now();
     let threshold = options.threshold.unwrap_or(pipeline.policy.guards.pii_threshold);
-    let mut found = pipeline.ports.pii.find(text)?;
+    let mut found = pipeline.ports.pii.find(text, deadline)?;
     let wanted =
         |kind: &str| options.entity_types.as_ref().is_none_or(|types| types.iter().any(|t| t == kind));
     found.retain(|entity| entity.confidence >= threshold && wanted(entity.kind));
@@ -131,9 +141,14 @@ fn described(
     Value::Object(described)
 }
 
-fn security(pipeline: &Pipeline, text: &str, options: &Options) -> Result<Value, Failure> {
+fn security(
+    pipeline: &Pipeline,
+    text: &str,
+    options: &Options,
+    deadline: &mut Deadline,
+) -> Result<Value, Failure> {
     let started = Instant::now();
-    let score = pipeline.ports.jailbreak.detect(text)?;
+    let score = pipeline.ports.jailbreak.detect(text, deadline)?;
     let threshold = options.threshold.unwrap_or(pipeline.policy.guards.jailbreak_threshold);
     let detected = score.confidence >= threshold;
     let risk = rounded(score.confidence);

@@ -15,6 +15,7 @@ use axum::extract::State;
 use bytes::Bytes;
 use http::StatusCode;
 use pipeline::Pipeline;
+use pipeline::ports::Deadline;
 use pipeline::signals::INLINE_LIMIT_BYTES;
 use serde_json::{Map, Value, json};
 use trace::Text;
@@ -83,8 +84,8 @@ pub(crate) async fn batch(State(door): Door, request: Request) -> Response {
         let options = call.input.options()?;
         let bytes = texts.iter().map(String::len).sum();
         let results: Vec<Value> = call
-            .elsewhere(bytes, move |pipeline| {
-                texts.iter().map(|text| measure::entry(pipeline, task, text, &options)).collect()
+            .elsewhere(bytes, move |pipeline, deadline| {
+                texts.iter().map(|text| measure::entry(pipeline, task, text, &options, deadline)).collect()
             })
             .await?;
         Ok(json!({
@@ -128,22 +129,26 @@ impl From<Failure> for Refused {
 impl Call {
     async fn measure(&self, task: Task, text: Arc<str>) -> Result<Value, Refused> {
         let options = self.input.options()?;
-        let measured =
-            self.elsewhere(text.len(), move |pipeline| measure::entry(pipeline, task, &text, &options));
+        let measured = self.elsewhere(text.len(), move |pipeline, deadline| {
+            measure::entry(pipeline, task, &text, &options, deadline)
+        });
         measured.await
     }
 
-    /// Works in place on little text, on a blocking thread on much, so that no other request waits for it.
+    /// Works in place on little text, on a blocking thread on much, so that no other request waits for it; for as long as the
+    /// checks of a request may take, and somebody waits.
     async fn elsewhere<T: Send + 'static>(
         &self,
         bytes: usize,
-        work: impl FnOnce(&Pipeline) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&Pipeline, &mut Deadline) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Refused> {
+        let mut deadline = Deadline::after(self.pipeline.policy.guards.time_limit);
         if bytes <= INLINE_LIMIT_BYTES {
-            return Ok(work(&self.pipeline)?);
+            return Ok(work(&self.pipeline, &mut deadline)?);
         }
         let pipeline = Arc::clone(&self.pipeline);
-        let worked = tokio::task::spawn_blocking(move || work(&pipeline)).await;
+        let _waiting = deadline.until_dropped();
+        let worked = tokio::task::spawn_blocking(move || work(&pipeline, &mut deadline)).await;
         Ok(worked.unwrap_or_else(|_| Err(Failure::panicked()))?)
     }
 }
@@ -180,7 +185,7 @@ async fn answered(arrival: Arrival, work: impl AsyncFnOnce(Call) -> Result<Value
         Err(Refused::Input(error)) => error.answer(record, Some(ticket)),
         Err(Refused::Failed(Failure { kind, description })) => {
             record.fail(kind, Text::clone(&description));
-            measure::failed().answer(record, Some(ticket))
+            measure::failed(kind).answer(record, Some(ticket))
         }
     }
 }
