@@ -1,22 +1,24 @@
 //! Connections of every door: accept, HTTP/1.1 or HTTP/2 by prior knowledge, limits, and an orderly end.
 //!
-//! Invariant: a connection holds one of a bounded number of places, and ends by itself if no request comes in time.
+//! Invariant: a connection holds one of a bounded number of places, and ends by itself if no request comes in time, or at once
+//! if all places are taken and somebody else comes ([`crowd`]).
 
+mod crowd;
 mod write_patience;
 
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use crowd::{Crowd, Member};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower_service::Service;
 use write_patience::WritePatience;
@@ -28,7 +30,7 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 /// Bounds on connections.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectionLimits {
-    /// Most connections at once; more wait to be accepted.
+    /// Most connections at once. A further one takes the place of one that has no request in progress, or waits.
     pub(crate) connections: usize,
     /// How long a request's head may take, and how long a connection may stay without one.
     pub(crate) head_timeout: Duration,
@@ -47,6 +49,9 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 /// Pause after a failed accept, which mostly means that no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
+/// How long a connection that has to give up its place may take to send the rest of its last answer.
+const LEAVING_LIMIT: Duration = Duration::from_secs(1);
+
 /// HTTP/2 pings an idle connection this often, and closes it when no answer comes.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -63,25 +68,22 @@ pub(crate) async fn serve(
     limits: ConnectionLimits,
     shutdown: impl Future<Output = ()>,
 ) {
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let crowd = Crowd::new(limits.connections);
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &crowd) => accepted,
             () = shutdown.as_mut() => break,
         };
         while connections.try_join_next().is_some() {}
-        let Some((stream, peer, place)) = accepted else {
+        let Some((stream, peer, member)) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
         let (router, stopping) = (router.clone(), stopping.clone());
-        connections.spawn(async move {
-            connection(stream, peer, router, limits, stopping).await;
-            drop(place);
-        });
+        connections.spawn(connection(stream, peer, member, router, limits, stopping));
     }
     drop(listener);
     stop.send_replace(true);
@@ -91,52 +93,58 @@ pub(crate) async fn serve(
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
+async fn accept(listener: &TcpListener, crowd: &Arc<Crowd>) -> Option<(TcpStream, SocketAddr, Member)> {
+    // A place is asked for once somebody is there: nobody has to leave before.
     let (stream, peer) = listener.accept().await.ok()?;
-    Some((stream, peer, place))
+    let member = crowd.enter().await?;
+    Some((stream, peer, member))
 }
 
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
+    member: Member,
     router: Router,
     limits: ConnectionLimits,
     mut stopping: watch::Receiver<bool>,
 ) {
     // Without it a small frame may wait for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
-    let asked = Arc::new(AtomicBool::new(false));
     let service = service_fn(|mut request: http::Request<Incoming>| {
-        asked.store(true, Ordering::Relaxed);
+        let busy = member.request();
         request.extensions_mut().insert(Peer(peer));
         let mut router = router.clone();
-        async move { router.call(request).await }
+        async move { router.call(request).await.map(|answer| answer.map(|body| busy.until_end_of(body))) }
     });
     let builder = protocol(&limits);
     let mut serving =
         pin!(builder.serve_connection(TokioIo::new(WritePatience::new(stream, WRITE_PATIENCE)), service));
     let mut patience = pin!(tokio::time::sleep(limits.head_timeout));
     let mut impatient = true;
-    loop {
+    let limit = loop {
         tokio::select! {
             // An error here is a client that broke the protocol or went away: nobody is left to tell.
             _ = serving.as_mut() => return,
             // The protocol's own timeout starts only once its version is known.
             () = patience.as_mut(), if impatient => {
-                if !asked.load(Ordering::Relaxed) {
+                if !member.has_asked() {
                     return;
                 }
                 impatient = false;
             }
-            _ = stopping.wait_for(|stopped| *stopped) => break,
+            () = member.told_to_leave() => {
+                if !member.has_asked() {
+                    return;
+                }
+                // The end of its last answer may still be on its way out.
+                break LEAVING_LIMIT;
+            }
+            // The listener itself limits how long its connections take to end.
+            _ = stopping.wait_for(|stopped| *stopped) => break Duration::MAX,
         }
-    }
+    };
     serving.as_mut().graceful_shutdown();
-    let _ = serving.await;
+    let _ = tokio::time::timeout(limit, serving).await;
 }
 
 fn protocol(limits: &ConnectionLimits) -> auto::Builder<TokioExecutor> {

@@ -5,6 +5,7 @@ mod access;
 mod admin;
 mod bad_input;
 mod classify;
+mod crowd;
 mod failover;
 mod forward;
 mod headers;

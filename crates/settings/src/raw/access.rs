@@ -122,7 +122,7 @@ pub(crate) struct Limits {
     /// The most requests in flight at once.
     #[schemars(range(min = 1, max = 1000000), extend("default" = defaults::IN_FLIGHT))]
     pub in_flight: Option<u64>,
-    /// The most client connections at once.
+    /// The most client connections at once; a further one takes the place of one that has no request in progress, or waits.
     #[schemars(range(min = 1, max = 1000000), extend("default" = defaults::CONNECTIONS))]
     pub connections: Option<u64>,
 }
