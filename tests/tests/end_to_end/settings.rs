@@ -10,56 +10,34 @@ use tests::configuration::Configuration;
 use tests::process::{Process, run};
 use tests::router::Router;
 
-const TEN_MISTAKES: &str = r#"listen:
-  http: "127.0.0.1"
-modles: []
+/// Mistakes of three sections and of three kinds: an unknown key, a name of nobody, a number out of its range. What each kind
+/// is told is tested beside the settings.
+const MISTAKES: &str = r#"modles: []
 models:
-  - name: qwen3-8b
-    category: maths
-    endpoints:
-      - { name: a, address: "vllm:8000" }
-  - name: qwen3-8b
-    endpoints: []
-    timeouts: { connect_ms: soon }
-default_model: qwen3
-decisions:
-  - name: d
-    when: jailbrake
+  - { name: "qwen3-8b", category: "general", endpoints: [{ name: "e1", address: "http://vllm:8000" }] }
+default_model: "qwen3"
 cache: { ttl_seconds: 0 }
 "#;
 
 #[test]
-fn ten_mistakes_are_ten_problems_and_exit_code_two() {
+fn every_mistake_is_told_and_the_exit_code_is_two() {
     bounded(async {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("wrong.yaml");
-        std::fs::write(&file, TEN_MISTAKES).expect("a file");
+        std::fs::write(&file, MISTAKES).expect("a file");
         let file = file.to_str().expect("a path");
-        let places = [
-            "listen.http",
-            "modles",
-            "models[0].category",
-            "models[0].endpoints[0].address",
-            "models[1].name",
-            "models[1].endpoints",
-            "models[1].timeouts.connect_ms",
-            "default_model",
-            "decisions[0]",
-            "cache.ttl_seconds",
-        ];
         for command in
             [&["validate", "--config", file][..], &["check", "--config", file], &["--config", file]]
         {
             let ended = run(command, &[]).await;
             assert_eq!(ended.code, Some(2), "{command:?}: {}", ended.stderr);
-            for place in places {
+            for place in ["modles", "default_model", "cache.ttl_seconds", r#"did you mean "models"?"#] {
                 assert!(
                     ended.stderr.contains(place),
                     "{command:?} says nothing of {place}: {}",
                     ended.stderr
                 );
             }
-            assert!(ended.stderr.contains(r#"did you mean "models"?"#), "{}", ended.stderr);
         }
     });
 }
@@ -130,9 +108,9 @@ fn a_rewritten_file_is_taken_over_and_a_bad_one_is_not() {
         let version = |answer: tests::client::Answer| answer.json()["config_version"].clone();
         let before = version(router.client().get("/version").await);
 
-        std::fs::write(router.file(), TEN_MISTAKES).expect("a file");
+        std::fs::write(router.file(), MISTAKES).expect("a file");
         router.process.stderr.until_contains("configuration not reloaded").await;
-        router.process.stderr.until_contains("models[0].category").await;
+        router.process.stderr.until_contains("default_model").await;
         assert_eq!(models(&router).await, ["first"]);
         assert_eq!(version(router.client().get("/version").await), before);
 

@@ -25,27 +25,19 @@ use crate::connection::Peer;
 use crate::in_flight::{Phase, Ticket};
 use crate::tracing_policy::CustomAttributes;
 
-/// A request whose head was accepted.
-pub(crate) struct Arrival {
+/// A request whose head was accepted, with its body as it comes.
+pub(crate) struct Arrival<B = Body> {
     pub(crate) door: Arc<HttpDoor>,
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) record: ActiveRecord,
     pub(crate) ticket: Ticket,
     pub(crate) caller: Caller,
     pub(crate) head: Parts,
-    pub(crate) body: Body,
+    pub(crate) body: B,
 }
 
 /// A request whose body was read too.
-pub(crate) struct Received {
-    pub(crate) door: Arc<HttpDoor>,
-    pub(crate) pipeline: Arc<Pipeline>,
-    pub(crate) record: ActiveRecord,
-    pub(crate) ticket: Ticket,
-    pub(crate) caller: Caller,
-    pub(crate) head: Parts,
-    pub(crate) body: Bytes,
-}
+pub(crate) type Received = Arrival<Bytes>;
 
 /// Longest `x-request-id` that is taken over, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
@@ -145,7 +137,7 @@ impl Arrival {
             Ok(body) => {
                 ticket.came_in(body.len());
                 ticket.phase(Phase::Deciding);
-                Ok(Received { door, pipeline, record, ticket, caller, head, body })
+                Ok(Arrival { door, pipeline, record, ticket, caller, head, body })
             }
             Err(Some(error)) => Err(Box::new(error.answer(record, Some(ticket)))),
             // Nobody is left to read an answer: dropping the record notes that the client has gone.
