@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use dialects::sse::DONE;
 use trace::finding::UpstreamRequest;
 use trace::{ActiveRecord, EventKind, Record, SpanIndex, Text};
 
@@ -189,7 +190,7 @@ impl Exchange {
             self.ended = true;
             return None;
         };
-        let last = current.reader.end();
+        let mut last = current.reader.end();
         if let Some(last) = &last {
             self.inside_event = leaves_event_open(last);
         }
@@ -200,6 +201,10 @@ impl Exchange {
                 Lost::Break(frame) => Some(last.map_or(frame.clone(), |last| [last, frame].concat().into())),
                 Lost::Abort | Lost::Retry | Lost::Refuse(_) => last,
             };
+        }
+        if current.reader.say_last_word() {
+            let boundary: &[u8] = if self.inside_event { b"\n\n" } else { b"" };
+            last = Some([last.unwrap_or_default().as_ref(), boundary, DONE].concat().into());
         }
         self.ended = true;
         if let Some(last) = &last {

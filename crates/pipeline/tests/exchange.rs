@@ -139,6 +139,48 @@ fn a_stream_passes_and_the_usage_chunk_that_we_asked_for_does_not() {
     assert_eq!(ports.cache.0.lock().unwrap().len(), 1, "a stream is stored when it has finished");
 }
 
+/// What a client sees of a stream that its backend closes in good order after these bytes, and how many answers were stored.
+fn closed_after(stream: &str) -> (String, usize, Option<String>) {
+    let asked = request(r#"{"model":"small","stream":true,"messages":[{"role":"user","content":"hi"}]}"#);
+    let (mut exchange, ports, kept) = exchange(policy(), &asked);
+    exchange.attempt().unwrap();
+    exchange.head(&head(200, "text/event-stream"));
+    exchange.record_mut().unwrap().http_status = Some(200);
+    let mut seen = exchange.chunk(Bytes::copy_from_slice(stream.as_bytes())).unwrap_or_default().to_vec();
+    seen.extend(exchange.end().unwrap_or_default());
+    drop(exchange);
+    let stored = ports.cache.0.lock().unwrap().len();
+    (String::from_utf8(seen).unwrap(), stored, only(&kept).fault.as_ref().map(|fault| fault.kind.to_string()))
+}
+
+/// As `transformers serve` does it.
+#[test]
+fn a_whole_stream_without_done_gets_one_and_is_stored() {
+    let content = chunk(r#"{"content":"Hi"}"#, "null");
+    let whole = content.clone() + &chunk("{}", "\"length\"");
+    assert_eq!(closed_after(&whole), (format!("{whole}data: [DONE]\n\n"), 1, None));
+    let said = format!("{whole}data: [DONE]\n\n");
+    assert_eq!(closed_after(&said), (said.clone(), 1, None), "only one");
+    let open = whole.trim_end();
+    let (seen, _, fault) = closed_after(open);
+    assert!(seen.ends_with("}\n\ndata: [DONE]\n\n"), "an event left open does not swallow it: {seen}");
+    assert_eq!(fault, None);
+    let error = "data: {\"error\":{\"message\":\"no memory\"}}\n\n";
+    let (seen, stored, fault) = closed_after(&format!("{whole}{error}"));
+    assert!(seen.ends_with(error), "{seen}");
+    assert_eq!((stored, fault.as_deref()), (0, Some("stream_error")));
+}
+
+#[test]
+fn a_stream_with_an_event_too_long_to_read_is_the_backends_own_affair() {
+    let long =
+        format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n", "a".repeat(2 << 20));
+    for end in [chunk("{}", "\"stop\""), "data: [DONE]\n\n".to_owned(), String::new()] {
+        let stream = format!("{long}{end}");
+        assert!(closed_after(&stream) == (stream.clone(), 0, None), "something was added before {end:?}");
+    }
+}
+
 fn masked_stream(pieces: &[&str]) -> String {
     let mut policy = policy();
     for (index, (name, category)) in [("small", "general"), ("large", "reasoning")].into_iter().enumerate() {

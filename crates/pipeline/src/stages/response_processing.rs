@@ -86,6 +86,14 @@ impl AnswerReader {
         }
     }
 
+    /// Whether `[DONE]` has to be added to a whole stream whose backend closed it without. From then on it counts as said.
+    pub(crate) fn say_last_word(&mut self) -> bool {
+        match self {
+            AnswerReader::Stream(answer) => answer.say_last_word(),
+            AnswerReader::Json(_) | AnswerReader::Opaque => false,
+        }
+    }
+
     /// Whether the client has seen a stream begin, so that a fault has to be told within it.
     pub(crate) fn is_stream(&self) -> bool {
         matches!(self, AnswerReader::Stream(_))

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use dialects::Dialect;
 use dialects::response::{AnswerText, AnswerTextKind};
 use dialects::sse::{
-    Frame, ObserverLimits, SseDecoder, StreamObserver, StreamSummary, data_frame, rewrite_frame,
+    DONE, Frame, ObserverLimits, SseDecoder, StreamObserver, StreamSummary, data_frame, rewrite_frame,
 };
 use serde_json::json;
 
@@ -126,10 +126,27 @@ impl StreamAnswer {
         }
     }
 
-    /// Whether the backend said how the stream ends: that it is complete, or with an error of its own.
+    /// Whether the backend said how the stream ends: that it is complete, or with an error of its own. After an event too
+    /// long to read nobody knows, and the backend's word is taken.
     pub(crate) fn done(&self) -> bool {
         let summary = self.observer.summary();
-        summary.done || !summary.finish_reasons.is_empty() || summary.error.is_some()
+        summary.done || !summary.finish_reasons.is_empty() || summary.error.is_some() || self.is_blind()
+    }
+
+    fn is_blind(&self) -> bool {
+        self.observer.summary().blinded || self.editor.as_ref().is_some_and(|editor| editor.blind)
+    }
+
+    /// Some servers end a stream with the finish reason alone. The API promises its clients `[DONE]` after it, and only
+    /// after an answer that is whole: an error has none.
+    pub(crate) fn say_last_word(&mut self) -> bool {
+        let summary = self.observer.summary();
+        let whole = !summary.finish_reasons.is_empty() && summary.error.is_none();
+        let unsaid = whole && !summary.done && !self.is_blind();
+        if unsaid {
+            self.observer.observe(DONE);
+        }
+        unsaid
     }
 }
 
