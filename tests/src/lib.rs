@@ -16,6 +16,7 @@ pub mod configuration;
 pub mod process;
 pub mod real_parts;
 pub mod router;
+pub mod service;
 pub mod span;
 pub mod tree;
 
@@ -31,13 +32,18 @@ pub const TEST_LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs one test, within [`TEST_LIMIT`].
 pub fn bounded<T>(test: impl Future<Output = T>) -> T {
+    bounded_by(TEST_LIMIT, test)
+}
+
+/// Runs one test, within a limit of its own.
+pub fn bounded_by<T>(limit: Duration, test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("the test's runtime cannot start");
     runtime.block_on(async {
-        tokio::time::timeout(TEST_LIMIT, test).await.expect("the test took longer than its limit")
+        tokio::time::timeout(limit, test).await.expect("the test took longer than its limit")
     })
 }
 

@@ -20,8 +20,19 @@ pub const NODE_MODULES: &str = "SEMANTIC_ROUTER_NODE_MODULES";
 pub const ROTEL: &str = "SEMANTIC_ROUTER_ROTEL";
 /// The folder of Prometheus and its tool.
 pub const PROMETHEUS: &str = "SEMANTIC_ROUTER_PROMETHEUS";
+/// Where Jaeger's all-in-one is.
+pub const JAEGER: &str = "SEMANTIC_ROUTER_JAEGER";
+/// Where the official OpenTelemetry Collector is.
+pub const OTELCOL: &str = "SEMANTIC_ROUTER_OTELCOL";
+/// Where the Python is that has `transformers`.
+pub const TRANSFORMERS: &str = "SEMANTIC_ROUTER_TRANSFORMERS";
+/// Where Phoenix is.
+pub const PHOENIX: &str = "SEMANTIC_ROUTER_PHOENIX";
 /// A checkout of the W3C's trace-context repository.
 pub const TRACE_CONTEXT_SUITE: &str = "SEMANTIC_ROUTER_TRACE_CONTEXT_SUITE";
+
+/// What is installed only with `--on-demand`.
+const ON_DEMAND: [&str; 4] = [JAEGER, OTELCOL, TRANSFORMERS, PHOENIX];
 
 /// Whether the forms that take minutes, or parts that nobody installs, were asked for.
 #[must_use]
@@ -35,9 +46,10 @@ pub fn long() -> bool {
 pub fn found(test: &str, variable: &str) -> Option<PathBuf> {
     let path = std::env::var_os(variable).filter(|path| !path.is_empty());
     if path.is_none() {
+        let option = if ON_DEMAND.contains(&variable) { " --on-demand" } else { "" };
         let reason = match variable {
             TRACE_CONTEXT_SUITE => format!("{variable} is not set; it names a checkout"),
-            _ => format!("{variable} is not set; `eval \"$(tests/real-parts/install)\"` sets it"),
+            _ => format!("{variable} is not set; `eval \"$(tests/real-parts/install{option})\"` sets it"),
         };
         println!("SKIPPED: {reason}");
         if let Some(file) = std::env::var_os("SEMANTIC_ROUTER_SKIPPED") {
@@ -49,7 +61,9 @@ pub fn found(test: &str, variable: &str) -> Option<PathBuf> {
     path.map(PathBuf::from)
 }
 
-fn script(name: &str) -> PathBuf {
+/// A program of `tests/real-parts`.
+#[must_use]
+pub fn script(name: &str) -> PathBuf {
     repository().join("tests/real-parts").join(name)
 }
 

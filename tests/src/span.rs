@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// One span.
 #[derive(Clone, Debug)]
@@ -48,6 +48,27 @@ impl Span {
         self.attributes.get(key).unwrap_or(&Value::Null)
     }
 
+    /// In the words of the collector's reader, `tests/real-parts/rotel_spans.py`.
+    #[must_use]
+    pub fn told(&self) -> Value {
+        let event = |(name, time_ns, attributes): &(String, u64, BTreeMap<String, Value>)| json!({ "name": name, "time_ns": time_ns, "attributes": attributes });
+        let link = |(trace_id, span_id): &(String, String)| json!({ "trace_id": trace_id, "span_id": span_id, "attributes": {} });
+        json!({
+            "trace_id": self.trace_id,
+            "span_id": self.span_id,
+            "parent_id": self.parent_id,
+            "name": self.name,
+            "kind": self.kind,
+            "start_ns": self.start_ns,
+            "end_ns": self.end_ns(),
+            "status": { "code": self.status, "message": self.description },
+            "attributes": self.attributes,
+            "events": self.events.iter().map(event).collect::<Vec<_>>(),
+            "links": self.links.iter().map(link).collect::<Vec<_>>(),
+            "resource": self.resource,
+        })
+    }
+
     fn read(object: &Value) -> Span {
         let event =
             |event: &Value| (text(&event["Name"]), nanoseconds(&event["Time"]), pairs(&event["Attributes"]));
@@ -77,6 +98,27 @@ pub fn all(printed: &str) -> Vec<Span> {
     let lines = printed.lines().filter(|line| line.starts_with("{\"Name\""));
     let read = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     lines.map(|line| Span::read(&read(line))).collect()
+}
+
+/// A span as the collector told it, without what the terminal does not show: who made it.
+#[must_use]
+pub fn without_scope(mut span: Value) -> Value {
+    let scope = span.as_object_mut().and_then(|span| span.remove("scope"));
+    assert!(scope.is_some_and(|scope| scope["name"].is_string()), "a span without a scope: {span}");
+    span
+}
+
+/// Compares spans that were shown with those that were received, field by field, in whatever order they came.
+pub fn assert_same(mut shown: Vec<Value>, mut received: Vec<Value>) {
+    for spans in [&mut shown, &mut received] {
+        spans.sort_by_key(|span| span["span_id"].to_string());
+    }
+    assert_eq!(shown.len(), received.len(), "spans");
+    for (shown, received) in shown.iter().zip(&received) {
+        for (key, value) in shown.as_object().into_iter().flatten() {
+            assert_eq!(value, &received[key], "{key} of {}", shown["name"]);
+        }
+    }
 }
 
 /// The spans of one trace, the root first.

@@ -1,45 +1,12 @@
 //! What an OTLP collector receives is what the terminal showed, and traces go on from client to backend.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Value, json};
+use serde_json::Value;
 use tests::client::{chat, streamed};
 use tests::configuration::{Configuration, model};
 use tests::real_parts::{Collector, PYTHON, ROTEL, found};
 use tests::router::Router;
 use tests::span::{self, Span};
 use tests::{backend, bounded};
-
-/// A span in the words of the collector's reader.
-fn told(span: &Span) -> Value {
-    let event = |(name, time_ns, attributes): &(String, u64, BTreeMap<String, Value>)| json!({ "name": name, "time_ns": time_ns, "attributes": attributes });
-    let links: Vec<Value> = span
-        .links
-        .iter()
-        .map(|(trace_id, span_id)| json!({ "trace_id": trace_id, "span_id": span_id, "attributes": {} }))
-        .collect();
-    json!({
-        "trace_id": span.trace_id,
-        "span_id": span.span_id,
-        "parent_id": span.parent_id,
-        "name": span.name,
-        "kind": span.kind,
-        "start_ns": span.start_ns,
-        "end_ns": span.end_ns(),
-        "status": { "code": span.status, "message": span.description },
-        "attributes": span.attributes,
-        "events": span.events.iter().map(event).collect::<Vec<_>>(),
-        "links": links,
-        "resource": span.resource,
-    })
-}
-
-/// What the terminal does not show: who made the span.
-fn without_scope(mut span: Value) -> Value {
-    let scope = span.as_object_mut().and_then(|span| span.remove("scope"));
-    assert!(scope.is_some_and(|scope| scope["name"].is_string()), "a span without a scope: {span}");
-    span
-}
 
 #[test]
 fn the_collector_gets_over_grpc_what_the_terminal_shows() {
@@ -83,22 +50,11 @@ fn compared(test: &str, exporter: fn(&Collector) -> String) {
         let traceparent = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         client.chat_with(&[traceparent], &chat("Another")).await;
         let left = router.end().await;
-        let mut shown: Vec<Value> = span::all(&left.0.stdout).iter().map(told).collect();
-        let mut received: Vec<Value> = collector.spans().await.into_iter().map(without_scope).collect();
-        for spans in [&mut shown, &mut received] {
-            spans.sort_by_key(|span| span["span_id"].to_string());
-        }
-        assert_eq!(shown.len(), received.len());
+        let shown: Vec<Value> = span::all(&left.0.stdout).iter().map(Span::told).collect();
         assert!(shown.len() > 30, "{}", shown.len());
-        for (shown, received) in shown.iter().zip(&received) {
-            for (key, value) in shown.as_object().into_iter().flatten() {
-                assert_eq!(value, &received[key], "{key} of {}", shown["name"]);
-            }
-        }
+        span::assert_same(shown, collector.spans().await.into_iter().map(span::without_scope).collect());
     });
 }
-
-const CALLER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// The backend's parent is the router's upstream span, whose parent is the request's, whose parent is the caller's.
 #[test]
