@@ -46,6 +46,7 @@ const ANSWER_SCHEMA = {
 };
 
 const model = process.env.MODEL ?? "auto";
+const bounds = process.env.MAX_TOKENS ? { max_tokens: Number(process.env.MAX_TOKENS) } : {};
 const prompted = (prompt) => process.env.PROMPT ?? prompt;
 const messages = (prompt) => [{ role: "user", content: prompted(prompt) }];
 
@@ -89,9 +90,11 @@ async function toldStream(stream) {
 }
 
 const chat = async (client, prompt, options = {}) =>
-  told(await client.chat.completions.create({ model, messages: messages(prompt), ...options }));
+  told(await client.chat.completions.create({ model, messages: messages(prompt), ...bounds, ...options }));
 const streamed = async (client, prompt, options = {}) =>
-  toldStream(await client.chat.completions.create({ model, messages: messages(prompt), stream: true, ...options }));
+  toldStream(
+    await client.chat.completions.create({ model, messages: messages(prompt), stream: true, ...bounds, ...options }),
+  );
 
 const scenarios = {
   plain: (client) => chat(client, "What is the derivative of x^3?"),

@@ -5,7 +5,8 @@
 Not a test: it asserts nothing, so that each end-to-end test says itself what it expects. `openai_javascript.mjs` is its
 twin: the same scenarios, variables and line.
 
-Variables: BASE_URL; API_KEY (default "test-key"); MODEL (default "auto"); PROMPT in place of the scenario's own.
+Variables: BASE_URL; API_KEY (default "test-key"); MODEL (default "auto"); PROMPT in place of the scenario's own; MAX_TOKENS
+for the answers of chats.
 Scenarios: see SCENARIOS below; `python openai_python.py --list` prints their names.
 
 The line: {"scenario", "status", "headers"} always; "headers" has those of the last answer that begin with x- or are
@@ -61,6 +62,7 @@ ANSWER_SCHEMA = {
 }
 
 MODEL = os.environ.get("MODEL", "auto")
+BOUNDS = {"max_tokens": int(os.environ["MAX_TOKENS"])} if "MAX_TOKENS" in os.environ else {}
 
 
 def messages(prompt: str) -> list[dict]:
@@ -109,12 +111,12 @@ def told_stream(stream) -> dict:
 
 
 def chat(client: openai.OpenAI, prompt: str, **options) -> dict:
-    return told(client.chat.completions.create(model=MODEL, messages=messages(prompt), **options))
+    return told(client.chat.completions.create(model=MODEL, messages=messages(prompt), **BOUNDS, **options))
 
 
 def streamed(client: openai.OpenAI, prompt: str, **options) -> dict:
     return told_stream(
-        client.chat.completions.create(model=MODEL, messages=messages(prompt), stream=True, **options)
+        client.chat.completions.create(model=MODEL, messages=messages(prompt), stream=True, **BOUNDS, **options)
     )
 
 
