@@ -144,7 +144,8 @@ impl Collector {
     pub async fn start(python: &Path, rotel: &Path) -> Collector {
         let mut command = Command::new(python);
         command.arg("-B").arg(script("rotel_spans.py")).arg("run").arg(rotel);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        // Not killed on drop: that would leave the collector behind. A test that fails closes stdin too, which ends both.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the collector starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
         let mut line = String::new();

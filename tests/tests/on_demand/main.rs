@@ -6,4 +6,6 @@
 #![expect(clippy::expect_used, reason = "what goes wrong in a test fails it")]
 
 mod jaeger;
+mod otelcol;
+mod phoenix;
 mod tiny_model;
