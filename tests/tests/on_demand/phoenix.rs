@@ -1,5 +1,6 @@
 //! Phoenix reads the router's spans as OpenInference means them: kinds, models, token counts, costs, and who is whose parent.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::Value;
@@ -90,6 +91,8 @@ fn read(test: &str, exporter: fn(&Phoenix) -> String) {
             let told = spans.iter().find(|told| told["context"]["span_id"] == span.span_id.as_str());
             assert_read(span, told.expect("Phoenix has the span"));
         }
+        let kinds: BTreeSet<&str> = spans.iter().filter_map(|told| told["span_kind"].as_str()).collect();
+        assert_eq!(kinds, BTreeSet::from(["CHAIN", "GUARDRAIL", "LLM", "RETRIEVER"]));
         let counted = spans.iter().filter(|told| told["attributes"]["llm.token_count.total"].is_number());
         assert_eq!(counted.count(), 2, "the two answers that a model gave");
         phoenix.service.end().await;
@@ -98,7 +101,6 @@ fn read(test: &str, exporter: fn(&Phoenix) -> String) {
 
 /// What Phoenix read of a span.
 fn assert_read(span: &Span, told: &Value) {
-    println!("{told}");
     assert_eq!(told["name"], span.name.as_str());
     assert_eq!(told["context"]["trace_id"], span.trace_id.as_str(), "{told}");
     assert_eq!(told["parent_id"].as_str(), span.parent_id.as_deref(), "{told}");
