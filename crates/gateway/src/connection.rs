@@ -144,7 +144,11 @@ async fn connection(
         }
     };
     serving.as_mut().graceful_shutdown();
-    let _ = tokio::time::timeout(limit, serving).await;
+    let ended = tokio::time::timeout(limit, serving.as_mut()).await;
+    // A request that came in before the client knew is answered.
+    if ended.is_err() && member.is_busy() {
+        let _ = serving.await;
+    }
 }
 
 fn protocol(limits: &ConnectionLimits) -> auto::Builder<TokioExecutor> {

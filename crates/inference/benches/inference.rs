@@ -14,9 +14,18 @@ const PERSONAL: &str = "Please write to jane.doe@example.com that her card 4111 
 
 fn signals(criterion: &mut Criterion) {
     let long = PLAIN.repeat(500);
+    // As a word processor writes it: one character that is not plain makes the recognisers read twice.
+    let no_break = PERSONAL.replace("4111 1111", "4111\u{a0}1111");
+    let accented = PERSONAL.replace("Please", "S'il vous plaît");
     let (domain, jailbreak, pii) =
         (DomainClassifier::built_in(), JailbreakDetector::built_in(), PiiRecognizers::built_in());
-    for (name, text) in [("plain_200", PLAIN), ("personal_200", PERSONAL), ("plain_100k", long.as_str())] {
+    for (name, text) in [
+        ("plain_200", PLAIN),
+        ("personal_200", PERSONAL),
+        ("accented_200", &accented),
+        ("no_break_200", &no_break),
+        ("plain_100k", &long),
+    ] {
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function("domain", |bench| bench.iter(|| domain.classify(black_box(text))));

@@ -2,10 +2,13 @@
 //!
 //! What has a form is found here: numbers with check digits, addresses of machines, keys, dates. Names of people and
 //! places have no form; those types are known but [not recognised](PiiType::is_recognised) by this tier.
+//! A text that is written in other characters than plain ones (full-width digits, no-break spaces, invisible characters between
+//! digits) is read in plain ones too; positions are those of the text as it came.
 //! It is not a policy: which types may go to which model, and what stands in for them, is decided elsewhere. Invariant: entities are sorted, do not overlap,
 //! and start and end on character boundaries; time is linear in the text.
 
 mod checksum;
+mod fold;
 mod kinds;
 mod network;
 mod numbers;

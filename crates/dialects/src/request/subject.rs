@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::messages::{Role, TextKind, TextView};
 use super::{MessageView, ParsedRequest};
+use crate::json::{Scanner, Span};
 
 impl ParsedRequest {
     /// The last message of the user; the last prompt or input in the other dialects. Empty when there is none.
@@ -46,9 +47,39 @@ impl ParsedRequest {
         self.messages().next_back().is_some_and(|message| message.is_tool_result())
     }
 
+    /// What the client says of its tools (`tools`, and `functions`, the older name), one line each: every string of several words,
+    /// whatever member of a tool or of its schema holds it, since a model reads them all. It is in no message, and so in none of
+    /// the texts that can be edited.
+    #[must_use]
+    pub fn tool_descriptions(&self) -> String {
+        let mut all = String::new();
+        for raw in ["tools", "functions"].into_iter().filter_map(|name| self.member(name)) {
+            push_sentences(raw, &mut all);
+        }
+        all
+    }
+
     fn said_by(&self, wanted: impl Fn(&MessageView<'_>) -> bool) -> Cow<'_, str> {
         let messages = self.messages().filter(wanted);
         joined(messages.flat_map(|message| message.texts()).filter(|text| text.kind == TextKind::Content))
+    }
+}
+
+/// Adds the strings of several words in a JSON value that was scanned before. Linear, and without recursion: outside of strings
+/// every quote opens one.
+fn push_sentences(raw: &str, all: &mut String) {
+    let bytes = raw.as_bytes();
+    let mut at = 0;
+    while let Some(skipped) = memchr::memchr(b'"', bytes.get(at..).unwrap_or_default()) {
+        let Ok(literal) = Scanner::at(bytes, Span::new(at + skipped, bytes.len())).string() else { return };
+        at = literal.span.range().end;
+        let text = literal.decoded(bytes);
+        if text.split_whitespace().nth(1).is_some() {
+            if !all.is_empty() {
+                all.push('\n');
+            }
+            all.push_str(&text);
+        }
     }
 }
 

@@ -58,6 +58,19 @@ fn facts_of_tools() {
 }
 
 #[test]
+fn what_is_said_of_tools_is_every_string_of_several_words() {
+    let body = r#"{"messages":[{"role":"user","content":"not this one"}],
+        "tools":[{"type":"function","function":{"name":"look_up","description":"Looks a city \u0075p.\n\"Quoted\"",
+        "parameters":{"properties":{"city":{"type":"string","enum":["New York","Oslo"],"title":"the \u4e2d city"}}}}}],
+        "functions":[{"name":"old","description":"The older form."}]}"#;
+    let request = ParsedRequest::parse(Dialect::ChatCompletions, Bytes::from(body)).expect("a request");
+    let said = request.tool_descriptions();
+    assert_eq!(said, "Looks a city up.\n\"Quoted\"\nNew York\nthe 中 city\nThe older form.");
+    let none = chat(r#"{"messages":[{"role":"user","content":"no tools here"}]}"#);
+    assert_eq!(none.tool_descriptions(), "");
+}
+
+#[test]
 fn facts_of_images_sound_and_formats() {
     let image = request("python-image.json");
     assert!(image.facts().shape.has_images);

@@ -143,11 +143,16 @@ impl Member {
         self.presence.asked.load(SeqCst)
     }
 
+    /// Whether a request is in progress.
+    pub(super) fn is_busy(&self) -> bool {
+        self.presence.requests.load(SeqCst) > 0
+    }
+
     /// Completes when the connection has to give up its place.
     pub(super) async fn told_to_leave(&self) {
         loop {
             self.presence.leave.notified().await;
-            if self.presence.requests.load(SeqCst) == 0 {
+            if !self.is_busy() {
                 return;
             }
             // Its request came in just then: somebody else has to.

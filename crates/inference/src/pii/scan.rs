@@ -3,6 +3,7 @@
 //! It is not where forms are defined; those are in [`super::network`], [`super::numbers`], [`super::secrets`] and
 //! [`super::time`]. Invariant: a text without digit, `@`, `::` or a dot inside a word costs one pass over its bytes.
 
+use super::fold::Folded;
 use super::network::Network;
 use super::numbers::Numbers;
 use super::secrets::Secrets;
@@ -40,6 +41,23 @@ impl Scan {
     }
 
     pub(super) fn find<E>(&self, text: &str, leave: &mut Leave<'_, E>) -> Result<Vec<PiiEntity>, E> {
+        let mut found = self.all(text, leave)?;
+        // Both readings count: what is found in the text as it is written is never lost by reading it otherwise.
+        let folded = if text.is_ascii() { None } else { Folded::of(text, leave)? };
+        if let Some(folded) = folded {
+            found.extend(self.all(&folded.text, leave)?.into_iter().map(|hit| {
+                let (start, end) = folded.original(hit.start, hit.end);
+                PiiEntity { start, end, ..hit }
+            }));
+        }
+        if found.is_empty() {
+            return Ok(found);
+        }
+        best_without_overlap(found, leave)
+    }
+
+    /// All that is found, overlapping.
+    fn all<E>(&self, text: &str, leave: &mut Leave<'_, E>) -> Result<Vec<PiiEntity>, E> {
         let signs = Signs::of(text, leave)?;
         if signs.digits == 0 && !signs.at && !signs.inner_dot && !signs.double_colon {
             return Ok(Vec::new());
@@ -52,7 +70,7 @@ impl Scan {
             self.secrets.find(text, signs, &mut found, &mut pass)?;
             self.time.find(text, &mut found, &mut pass)?;
         }
-        best_without_overlap(found, leave)
+        Ok(found)
     }
 }
 

@@ -133,7 +133,7 @@ fn domain(
     ports: &Ports,
     _: &mut Deadline,
 ) -> Measured<Vec<(Subject, CategoryScores)>> {
-    measure_subjects(request, &needs.domain, |text| ports.domain.classify(text))
+    measure_subjects(request, &needs.domain, |_, text| ports.domain.classify(text))
 }
 
 fn pii(request: &Request, needs: &Needs, ports: &Ports, deadline: &mut Deadline) -> Measured<EntitiesByText> {
@@ -158,19 +158,39 @@ fn jailbreak(
     ports: &Ports,
     deadline: &mut Deadline,
 ) -> Measured<Vec<(Subject, JailbreakScore)>> {
-    measure_subjects(request, &needs.jailbreak, |text| ports.jailbreak.detect(text, deadline))
+    let tools = match request.parsed.facts().shape.has_tools {
+        true => request.parsed.tool_descriptions(),
+        false => String::new(),
+    };
+    measure_subjects(request, &needs.jailbreak, |subject, text| {
+        let said = ports.jailbreak.detect(text, deadline)?;
+        if tools.is_empty() || !reads_tools(subject) {
+            return Ok(said);
+        }
+        // Descriptions of tools tell a model what to do, which is what attacks look like to a learned score: only what is
+        // plainly an attack counts in them.
+        let described = ports.jailbreak.detect(&tools, deadline)?;
+        let worse = !described.patterns.is_empty() && described.confidence > said.confidence;
+        Ok(if worse { described } else { said })
+    })
+}
+
+/// Whether what is said of tools belongs to what a check for attacks reads.
+fn reads_tools(subject: Subject) -> bool {
+    matches!(subject, Subject::UserAndToolText | Subject::Conversation)
 }
 
 fn measure_subjects<T>(
     request: &Request,
     subjects: &[Subject],
-    mut measurement: impl FnMut(&str) -> Result<T, PortFailure>,
+    mut measurement: impl FnMut(Subject, &str) -> Result<T, PortFailure>,
 ) -> Measured<Vec<(Subject, T)>> {
     if subjects.is_empty() {
         return None;
     }
     Some(Timed::measure(|| {
-        let each = subjects.iter().map(|subject| Ok((*subject, measurement(&request.subject(*subject))?)));
+        let each =
+            subjects.iter().map(|subject| Ok((*subject, measurement(*subject, &request.subject(*subject))?)));
         each.collect()
     }))
 }

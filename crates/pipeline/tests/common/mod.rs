@@ -66,8 +66,12 @@ impl JailbreakDetector for Jailbreaks {
                 description: Text::trusted("as the test asked"),
             });
         }
-        let confidence = if text.contains("Ignore all previous") { 0.98 } else { 0.02 };
-        Ok(JailbreakScore { confidence, kind: "instruction_override", patterns: Vec::new() })
+        let (confidence, patterns) = match text {
+            text if text.contains("Ignore all previous") => (0.98, vec!["ignore_previous"]),
+            text if text.contains("LOOKS ODD") => (0.9, Vec::new()),
+            _ => (0.02, Vec::new()),
+        };
+        Ok(JailbreakScore { confidence, kind: "instruction_override", patterns })
     }
 }
 

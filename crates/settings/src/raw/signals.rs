@@ -47,11 +47,11 @@ pub(crate) struct Signal {
 pub enum Subject {
     /// The last message of the user.
     LastUserMessage,
-    /// Every message of the user, and every tool result.
+    /// Every message of the user, and every tool result; for `jailbreak` also what the request says of its tools.
     UserAndToolText,
     /// Tool results only.
     ToolResults,
-    /// Every message, whoever wrote it.
+    /// Every message, whoever wrote it; for `jailbreak` also what the request says of its tools.
     Conversation,
 }
 
