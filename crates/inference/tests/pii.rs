@@ -1,5 +1,7 @@
 //! PII as users write it: a table of texts with what must be found, and properties that hold for any text.
 
+#![allow(clippy::expect_used, reason = "helpers of tests")]
+
 use inference::pii::{PiiEntity, PiiRecognizers, PiiType};
 use proptest::prelude::*;
 
