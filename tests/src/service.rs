@@ -77,7 +77,8 @@ pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl 
     }
 }
 
-/// Where a process listens on TCP over IPv4. A door that listens on every address of IPv6 takes IPv4 too, and stands as 127.0.0.1.
+/// Where a process listens on TCP over IPv4. A door that listens on every address of IPv6 takes IPv4 too, and stands as
+/// 127.0.0.1.
 fn listening(process: u32) -> BTreeSet<SocketAddr> {
     let folder = format!("/proc/{process}");
     let descriptors = fs::read_dir(format!("{folder}/fd")).into_iter().flatten().flatten();

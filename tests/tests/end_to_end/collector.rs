@@ -56,6 +56,8 @@ fn compared(test: &str, exporter: fn(&Collector) -> String) {
     });
 }
 
+const CALLER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 /// The backend's parent is the router's upstream span, whose parent is the request's, whose parent is the caller's.
 #[test]
 fn a_trace_goes_on_from_the_client_to_the_backend() {

@@ -116,7 +116,8 @@ fn pairs(tags: &Value) -> Map<String, Value> {
     tags.map(|tag| (tag["key"].as_str().unwrap_or_default().to_owned(), tag["value"].clone())).collect()
 }
 
-/// What Jaeger makes of a span of the terminal: lists become texts, times lose what is below a microsecond, numbers have one type.
+/// What Jaeger makes of a span of the terminal: lists become texts, times lose what is below a microsecond, and numbers
+/// have one type.
 fn expected(span: &Span) -> Value {
     let mut told = span.told();
     for field in ["attributes", "resource"] {
@@ -124,7 +125,8 @@ fn expected(span: &Span) -> Value {
     }
     let events = told["events"].as_array().cloned().unwrap_or_default();
     let events = events.iter().map(|event| {
-        json!({ "name": event["name"], "time_us": event["time_ns"].as_u64().map(|ns| ns / 1000), "attributes": flat(&event["attributes"]) })
+        let time_us = event["time_ns"].as_u64().map(|ns| ns / 1000);
+        json!({ "name": event["name"], "time_us": time_us, "attributes": flat(&event["attributes"]) })
     });
     told["events"] = events.collect();
     told["start_us"] = (span.start_ns / 1000).into();

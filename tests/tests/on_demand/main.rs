@@ -1,4 +1,5 @@
-//! The whole process with real parts that are too heavy for each `./check`: they take gigabytes to download, or minutes to compile.
+//! The whole process with real parts that are too heavy for each `./check`: they take gigabytes to download, or minutes
+//! to compile.
 //!
 //! `./check on-demand` installs them and runs these tests; a part that is not there is a test that says so and returns.
 

@@ -16,7 +16,8 @@ use tests::{backend, bounded};
 use tokio::process::Command;
 
 /// Its doors: OTLP over gRPC, OTLP over HTTP, and `/metrics` where the configuration has it.
-const RECEIVER: &str = "receivers: { otlp: { protocols: { grpc: { endpoint: '127.0.0.1:0' }, http: { endpoint: '127.0.0.2:0' } } } }";
+const RECEIVER: &str = "receivers: { otlp: { protocols: { \
+    grpc: { endpoint: '127.0.0.1:0' }, http: { endpoint: '127.0.0.2:0' } } } }";
 const LIMITER: &str = "memory_limiter: { check_interval: 1s, limit_mib: 256, spike_limit_mib: 64 }";
 
 /// A running collector with this configuration besides its receiver.
@@ -55,7 +56,8 @@ async fn requested(exporter: &str) -> (Router, String) {
     let failing = backend::faulty("small", &["status=503@prompt=busy", "cut-after=3@prompt=cut"]).await;
     let router = Router::start(Configuration::exactly(format!(
         "listen: {{ http: '127.0.0.1:0', metrics: '127.0.0.1:0', admin: off }}\nmodels:\n  - {}\nobservability:\n  tracing:\n    \
-         exporter: [{{ type: stdout, format: json }}, {{ {exporter}, batch: {{ interval_ms: 50 }} }}]\n    sampling: {{ type: always_on }}\n",
+         exporter: [{{ type: stdout, format: json }}, {{ {exporter}, batch: {{ interval_ms: 50 }} }}]\n    \
+         sampling: {{ type: always_on }}\n",
         model("small", "pricing: { prompt: 1.5, completion: 2 }", &[("backend-1", &failing)]),
     )))
     .await;
