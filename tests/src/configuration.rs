@@ -8,7 +8,7 @@ pub struct Configuration(String);
 
 /// Doors on free ports, and each request both as a tree and as JSON spans on stdout.
 const BENCH: &str = r#"
-listen: { http: "127.0.0.1:0", metrics: "127.0.0.1:0", admin: off }
+listen: { http: "127.0.0.1:0", metrics: "127.0.0.1:0", admin: off, extproc: { address: "127.0.0.1:0", decision_timeout_ms: 15000 } }
 observability:
   tracing:
     exporter: [{ type: stdout, format: tree }, { type: stdout, format: json }]

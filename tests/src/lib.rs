@@ -13,6 +13,7 @@ pub mod backend;
 pub mod capture;
 pub mod client;
 pub mod configuration;
+pub mod envoy;
 pub mod process;
 pub mod real_parts;
 pub mod router;

@@ -76,6 +76,11 @@ impl Router {
         Client::of(door(&self.process, name).await)
     }
 
+    /// Where Envoy asks.
+    pub async fn extproc(&self) -> SocketAddr {
+        door(&self.process, "extproc").await
+    }
+
     /// The configuration file.
     #[must_use]
     pub fn file(&self) -> PathBuf {

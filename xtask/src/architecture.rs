@@ -44,6 +44,11 @@ const NAMED_BY: &[NamedBy] = &[
         why: "gRPC is a transport of a door or of an exporter; the simulated engine exports for itself, as a real one does",
     },
     NamedBy {
+        names: &["envoy-types", "tonic-health", "tonic-reflection"],
+        by: &["gateway"],
+        why: "Envoy's protocol is the matter of one door",
+    },
+    NamedBy {
         names: &["opentelemetry-proto", "opentelemetry", "opentelemetry_sdk", "opentelemetry-otlp"],
         by: &["telemetry", "simulator"],
         why: "the record is ours; OTLP is one form that it takes on leaving. The simulated engine writes its own span, so that it shares no reading of ours",

@@ -38,6 +38,8 @@ pub(crate) struct ConnectionLimits {
     pub(crate) header_bytes: usize,
     /// Most header lines that are parsed.
     pub(crate) headers: usize,
+    /// Streams of one HTTP/2 connection.
+    pub(crate) streams: u32,
     /// How long answers in progress may take once the door closes.
     pub(crate) drain: Duration,
 }
@@ -55,8 +57,8 @@ const LEAVING_LIMIT: Duration = Duration::from_secs(1);
 /// HTTP/2 pings an idle connection this often, and closes it when no answer comes.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Streams of one HTTP/2 connection.
-const MAX_STREAMS: u32 = 256;
+/// Streams of one HTTP/2 connection of a client.
+pub(crate) const CLIENT_STREAMS: u32 = 256;
 
 /// The smallest buffer that hyper takes for a head.
 const MIN_HEAD_BUFFER_BYTES: usize = 64 * 1024;
@@ -164,7 +166,7 @@ fn protocol(limits: &ConnectionLimits) -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_INTERVAL)
-        .max_concurrent_streams(MAX_STREAMS)
+        .max_concurrent_streams(limits.streams)
         .max_header_list_size(head_bytes);
     builder
 }

@@ -88,6 +88,12 @@ impl InFlight {
         Arc::new(InFlight { limit, entries: Mutex::default(), emptied: Notify::new() })
     }
 
+    /// How many requests have room.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Enters a request; `None` when the table is full.
     pub fn enter(
         self: &Arc<Self>,

@@ -31,6 +31,7 @@ const LIMITS: ConnectionLimits = ConnectionLimits {
     head_timeout: Duration::from_secs(75),
     header_bytes: 16 * 1024,
     headers: 100,
+    streams: connection::CLIENT_STREAMS,
     drain: Duration::from_secs(1),
 };
 

@@ -63,10 +63,20 @@ pub struct Exchange {
     first_provider: Option<Arc<str>>,
     current: Option<Current>,
     ended: bool,
+    sight: Sight,
     bytes_in: u64,
     bytes_out: u64,
     /// Whether the last bytes for the client left an event of a stream open.
     inside_event: bool,
+}
+
+/// How much of the answer comes by here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    /// All of it.
+    Whole,
+    /// Its head: nothing can be read, changed or remembered of it.
+    Head,
 }
 
 /// The attempt that is under way.
@@ -94,6 +104,7 @@ impl Exchange {
             first_provider: None,
             current: None,
             ended: false,
+            sight: Sight::Whole,
             bytes_in: 0,
             bytes_out: 0,
             inside_event: false,
@@ -108,6 +119,17 @@ impl Exchange {
     /// The request's record, to note what the door alone knows, such as the status that the client got.
     pub fn record_mut(&mut self) -> Option<&mut Record> {
         self.record.as_deref_mut()
+    }
+
+    /// The attempt goes through the hands of others, who retry by their own rules: no further one follows from here.
+    pub fn hand_over(&mut self) {
+        self.attempts = self.attempts.max(self.plan.max_attempts);
+    }
+
+    /// Only the head of the answer will come by here: its body is neither asked for more than the client wants, nor read.
+    pub fn sees_only_head(&mut self) {
+        self.sight = Sight::Head;
+        self.plan.store = None;
     }
 
     /// The head of the answer has come.
@@ -140,7 +162,7 @@ impl Exchange {
             collect_bytes: self.pipeline.policy.answer_limit_bytes,
         };
         current.reader = match form(head, &self.request) {
-            _ if head.status >= 400 => AnswerReader::Opaque,
+            _ if head.status >= 400 || self.sight == Sight::Head => AnswerReader::Opaque,
             Ok(Form::Stream) => AnswerReader::Stream(Box::new(StreamAnswer::new(treatment))),
             Ok(Form::Json) => AnswerReader::Json(JsonAnswer::new(treatment)),
             Err(_) => AnswerReader::Opaque,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dialects::Dialect;
 use dialects::response::ErrorCode;
-use trace::finding::{Finding, RoutingDecision, RoutingStrategy, SecurityAction};
+use trace::finding::{Finding, RoutingDecision, RoutingReason, RoutingStrategy, SecurityAction};
 use trace::{Record, Stage};
 
 use crate::decisions::{self, Deciding, Effect, Matched, Unseeable};
@@ -43,6 +43,30 @@ impl Pipeline {
     /// which want to see the whole decision. Whether the answer is known stands in the record.
     pub async fn rehearse(&self, request: &Request, record: &mut Record) -> Outcome {
         self.decide_with(request, record, Known::IsNoted).await
+    }
+
+    /// Decides about a request of which only the head can be seen: its prompt is not measured, no decision is matched, no
+    /// answer is looked up or remembered, and nothing in it is edited. The default model answers.
+    pub fn decide_unseen(&self, request: &Request, record: &mut Record) -> Outcome {
+        let nothing = Findings::default();
+        let chance = record.trace_id.randomness();
+        let decided = routing_decision::intend(&self.policy, request, &nothing, None, None, chance).and_then(
+            |mut intent| {
+                intent.reason = RoutingReason::Unseen;
+                let verdict = Verdict::new(routing_decision::rank(&intent, request, &[]));
+                self.route(request, intent, verdict, None, record)
+            },
+        );
+        match decided {
+            Ok(mut plan) => {
+                plan.choices.iter_mut().for_each(|choice| choice.switch_reasoning = false);
+                Outcome::Forward(plan)
+            }
+            Err(refusal) => {
+                note_refusal(&refusal, record);
+                Outcome::Refuse(refusal)
+            }
+        }
     }
 
     async fn decide_with(&self, request: &Request, record: &mut Record, known: Known) -> Outcome {

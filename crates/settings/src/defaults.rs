@@ -8,6 +8,10 @@ pub(crate) const HTTP_ADDRESS: &str = "127.0.0.1:8080";
 pub(crate) const METRICS_ADDRESS: &str = "127.0.0.1:9190";
 /// Where the admin API listens.
 pub(crate) const ADMIN_ADDRESS: &str = "127.0.0.1:9191";
+/// Where Envoy asks.
+pub(crate) const EXTPROC_ADDRESS: &str = "127.0.0.1:50051";
+/// How long a decision may take behind Envoy, in milliseconds: under the 200 that Envoy waits by default.
+pub(crate) const DECISION_TIMEOUT_MS: u64 = 150;
 
 /// The largest request body, in bytes: 10 MiB.
 pub(crate) const BODY_BYTES: u64 = 10 * 1024 * 1024;

@@ -69,7 +69,7 @@ fn a_wider_bind_needs_a_decision() {
 #[test]
 fn what_is_not_there_yet_says_so() {
     for yaml in [
-        "listen: { extproc: '127.0.0.1:50051' }",
+        "listen: { extproc: { tls: { certificate: a } } }",
         "listen: { http: { address: '127.0.0.1:8080', tls: { certificate: a } } }",
         "signals: [{ name: s, similarity: { any: [a] } }]",
         "signals: [{ name: s, language: { any: [de] } }]",

@@ -177,6 +177,8 @@ pub enum RoutingReason {
     },
     /// Nothing else applied.
     Default,
+    /// The door could not see the prompt, so that nothing could be asked of it.
+    Unseen,
     /// The same conversation was answered by this model before.
     Continued {
         /// `tool_result`, `session`, `follow_up` or `previous_response`.
@@ -194,6 +196,7 @@ impl RoutingReason {
             RoutingReason::Group { .. } => "group_matched",
             RoutingReason::LowConfidence { .. } => "low_confidence",
             RoutingReason::Default => "default_model",
+            RoutingReason::Unseen => "prompt_unseen",
             RoutingReason::Continued { .. } => "conversation_continued",
         }
     }
@@ -217,6 +220,7 @@ impl RoutingReason {
             RoutingReason::LowConfidence { category, confidence, threshold } => format!(
                 "no category is probable enough (best is {category} with {confidence:.2}, needed is {threshold:.2}), so {model} answers"
             ),
+            RoutingReason::Unseen => format!("the prompt was not in sight, so the default {model} answers"),
             RoutingReason::Default => format!("no decision matched, so the default model {model} answers"),
             RoutingReason::Continued { by } => {
                 format!("the conversation goes on with {model} ({})", by.replace('_', " "))

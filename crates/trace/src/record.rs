@@ -337,6 +337,14 @@ impl Record {
         self.duration_ns.saturating_sub(elsewhere)
     }
 
+    /// What an end before the last byte means. Behind Envoy nobody says which side it was, once an answer has begun.
+    fn early_end(&self) -> EventKind {
+        match (self.request.door, self.http_status) {
+            (Door::ExtProc, Some(_)) => EventKind::CutShort,
+            _ => EventKind::ClientDisconnected,
+        }
+    }
+
     fn context_of(&self, span_id: SpanId) -> TraceContext {
         let mut context =
             TraceContext::new(self.trace_id, span_id, self.sampling.flags(self.parent.as_ref()));
@@ -411,13 +419,14 @@ impl ActiveRecord {
                 record.close(true);
             }
             End::Dropped => {
+                let kind = record.early_end();
                 for span in record.spans.iter_mut().filter(|span| span.stage == Stage::UpstreamRequest) {
                     if span.end_ns.is_none() {
                         let at_ns = record.clock.elapsed_ns();
-                        span.push_event(at_ns, EventKind::ClientDisconnected);
+                        span.push_event(at_ns, kind.clone());
                     }
                 }
-                record.push_event(EventKind::ClientDisconnected);
+                record.push_event(kind);
                 record.close(true);
             }
         }

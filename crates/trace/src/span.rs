@@ -138,6 +138,8 @@ pub enum EventKind {
     FirstToken,
     /// The client went away.
     ClientDisconnected,
+    /// The answer ended early, and the door cannot see which side ended it: the client left, or the backend broke.
+    CutShort,
     /// The attempt failed and another follows.
     UpstreamRetry {
         /// Why: an error type or a status.
@@ -158,6 +160,7 @@ impl EventKind {
         match self {
             EventKind::FirstToken => "semantic_router.first_token",
             EventKind::ClientDisconnected => "client.disconnected",
+            EventKind::CutShort => "semantic_router.cut_short",
             EventKind::UpstreamRetry { .. } => "upstream.retry",
             EventKind::Exception { .. } => "exception",
         }

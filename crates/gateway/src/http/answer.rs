@@ -9,24 +9,15 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::{Frame, SizeHint};
-use pipeline::answer_headers::answer_headers;
-use pipeline::exchange::Exchange;
-use trace::{ActiveRecord, Record};
 
+pub(crate) use crate::answers::Owner;
+use crate::answers::{EVENT_STREAM, record_headers, stream_headers};
 use crate::in_flight::{Phase, Ticket};
 
 /// An answer of this door.
 pub(crate) type Response = http::Response<Body>;
-
-/// Whoever holds the record of an answer.
-pub(crate) enum Owner {
-    /// The door.
-    Record(ActiveRecord),
-    /// An exchange that has ended.
-    Exchange(Box<Exchange>),
-}
 
 /// What is answered.
 pub(crate) struct Content {
@@ -81,34 +72,6 @@ pub(crate) fn respond(status: StatusCode, headers: HeaderMap, body: Body) -> Res
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
-}
-
-/// The content type of streams.
-pub(crate) const EVENT_STREAM: &str = "text/event-stream";
-
-/// Headers that keep whoever is in between from holding a stream back.
-pub(crate) fn stream_headers(headers: &mut HeaderMap) {
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-}
-
-/// Headers that tell the client about its request.
-pub(crate) fn record_headers(record: &Record, headers: &mut HeaderMap) {
-    for (name, value) in answer_headers(record) {
-        // A name from the configuration that does not fit into a header is left out.
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    }
-}
-
-impl Owner {
-    fn record_mut(&mut self) -> Option<&mut Record> {
-        match self {
-            Owner::Record(record) => Some(record),
-            Owner::Exchange(exchange) => exchange.record_mut(),
-        }
-    }
 }
 
 struct PreparedBody {

@@ -13,6 +13,7 @@ use http_body::{Body, Frame};
 use pipeline::exchange::{Exchange, Lost, UpstreamFault};
 use upstream::AnswerBody;
 
+use crate::answers::{is_last_word, join};
 use crate::in_flight::Ticket;
 
 /// The answer broke off; the connection has to be aborted, so that the client sees that it is not whole.
@@ -135,7 +136,7 @@ impl AnswerStream {
 
     fn give(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         self.ticket.went_out(bytes.len());
-        if bytes.trim_ascii_end().ends_with(b"[DONE]") {
+        if is_last_word(&bytes) {
             self.last_word = LastWord::Said;
         }
         self.given = Some(Instant::now());
@@ -197,12 +198,5 @@ impl Drop for AnswerStream {
             // Nothing is left to send: the exchange ends as one that was heard to its end.
             let _ = self.exchange.end();
         }
-    }
-}
-
-fn join(one: Option<Bytes>, other: Option<Bytes>) -> Option<Bytes> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some([one, other].concat().into()),
-        (one, other) => one.or(other),
     }
 }

@@ -24,10 +24,9 @@ use trace::{Clock, Record, RequestFacts, Stage};
 
 use super::HttpDoor;
 use super::answer::{Content, Owner, Response, answer};
-use super::errors;
-use super::forward::{note_request, parse, policy_headers};
 use super::receive::{self, Arrival, Received};
 use super::routes::DRY_RUN;
+use crate::{errors, intake};
 
 pub(crate) async fn route(State(door): State<Arc<HttpDoor>>, request: Request<Body>) -> Response {
     let arrival = match receive::arrive(door, request, DRY_RUN).await {
@@ -42,16 +41,11 @@ async fn answered(arrival: Arrival) -> Response {
         Ok(received) => received,
         Err(response) => return *response,
     };
-    let parsed = match parse(dialect(&body), body, door.limits.messages).await {
+    let parsed = match intake::parse(dialect(&body), body, door.limits.messages).await {
         Ok(parsed) => parsed,
         Err(error) => return error.answer(record, Some(ticket)),
     };
-    let request = RouterRequest {
-        parsed,
-        principal: caller.principal,
-        session: caller.session,
-        headers: policy_headers(&pipeline.policy, &head.headers),
-    };
+    let request = intake::request(parsed, &caller, &pipeline.policy, &head.headers);
     let decided = decide(&pipeline, &request, &record.request).await;
     let body = Bytes::from(report(&request, &decided).to_string());
     answer(StatusCode::OK, Content::json(body), Owner::Record(record), Some(ticket))
@@ -85,7 +79,7 @@ impl Decided {
 pub(crate) async fn decide(pipeline: &Pipeline, request: &RouterRequest, facts: &RequestFacts) -> Decided {
     let unsampled = SamplingVerdict { sampled: false, reason: "dry_run" };
     let mut record = Record::new(Clock::start(), None, unsampled, facts.clone());
-    note_request(&request.parsed, &mut record);
+    intake::note_request(&request.parsed, &mut record);
     let outcome = pipeline.rehearse(request, &mut record).await;
     Decided { outcome, record }
 }

@@ -4,36 +4,30 @@
 //! a backend that broke, and one that took too long is an error with a status of its own.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use axum::body::Body;
 use bytes::Bytes;
 use dialects::Dialect;
-use dialects::request::ParsedRequest;
 use dialects::response::ErrorCode;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use pipeline::exchange::{AnswerHead, Attempt, Exchange, HeadVerdict, Lost, UpstreamFault};
 use pipeline::outcome::{Outcome, Refusal};
-use pipeline::policy::{BlockAnswer, Policy};
 use pipeline::replay;
 use pipeline::request::Request;
-use trace::{ActiveRecord, Record, Text};
+use trace::ActiveRecord;
 use upstream::{AnswerBody, Call};
 
 use super::HttpDoor;
-use super::answer::{
-    Content, EVENT_STREAM, Owner, Response, answer, record_headers, respond, stream_headers,
-};
+use super::answer::{Content, Owner, Response, answer, respond};
 use super::answer_stream::AnswerStream;
-use super::errors::ApiError;
-use super::headers::{self, ContentLength};
 use super::receive::{self, Received};
 use crate::access::Caller;
+use crate::answers::{is_stream, record_headers, stream_headers};
+use crate::errors::ApiError;
+use crate::headers::{self, ContentLength};
 use crate::in_flight::{Phase, Ticket};
-use crate::tracing_policy::CustomAttributes;
-
-/// Bodies above this size are parsed on a thread of their own, in bytes: parsing one takes milliseconds.
-const PARSE_INLINE_BYTES: usize = 1 << 20;
+use crate::intake;
 
 /// Answers a request to a model.
 pub(crate) async fn handle(
@@ -57,18 +51,13 @@ pub(crate) async fn handle(
 
 async fn decide(received: Received, dialect: Dialect) -> Response {
     let Received { door, pipeline, mut record, ticket, caller, head, body } = received;
-    let parsed = match parse(dialect, body, door.limits.messages).await {
+    let parsed = match intake::parse(dialect, body, door.limits.messages).await {
         Ok(parsed) => parsed,
         Err(error) => return error.answer(record, Some(ticket)),
     };
-    note_request(&parsed, &mut record);
-    note_metadata(&door.tracing.load().attributes, &parsed, &mut record);
-    let request = Request {
-        parsed,
-        principal: caller.principal.clone(),
-        session: caller.session.clone(),
-        headers: policy_headers(&pipeline.policy, &head.headers),
-    };
+    intake::note_request(&parsed, &mut record);
+    intake::note_metadata(&door.tracing.load().attributes, &parsed, &mut record);
+    let request = intake::request(parsed, &caller, &pipeline.policy, &head.headers);
     match pipeline.decide(&request, &mut record).await {
         Outcome::Refuse(refusal) => refuse(&request, refusal, record, ticket),
         Outcome::Answer(hit) => {
@@ -83,80 +72,14 @@ async fn decide(received: Received, dialect: Dialect) -> Response {
     }
 }
 
-/// Parses a body of any size without holding up other requests.
-pub(crate) async fn parse(
-    dialect: Dialect,
-    body: Bytes,
-    max_messages: usize,
-) -> Result<ParsedRequest, ApiError> {
-    let parsed = if body.len() <= PARSE_INLINE_BYTES {
-        ParsedRequest::parse(dialect, body)
-    } else {
-        let parsing = tokio::task::spawn_blocking(move || ParsedRequest::parse(dialect, body));
-        parsing.await.map_err(|_| {
-            let message =
-                "The router failed while reading the request; this is its own fault. Tell its operator.";
-            ApiError::new(ErrorCode::Internal, message)
-        })?
-    };
-    let parsed = parsed.map_err(|error| ApiError::from(&error))?;
-    let messages = parsed.facts().shape.message_count;
-    if messages > max_messages {
-        let message = format!(
-            "The request has {messages} messages; this router takes {max_messages}. Leave out the oldest ones."
-        );
-        let param = match dialect {
-            Dialect::ChatCompletions => "messages",
-            Dialect::Completions => "prompt",
-            Dialect::Embeddings => "input",
-        };
-        return Err(ApiError::new(ErrorCode::InvalidRequest, message).with_param(param));
-    }
-    Ok(parsed)
-}
-
-/// The headers that the policy reads.
-pub(crate) fn policy_headers(policy: &Policy, headers: &HeaderMap) -> Vec<(Arc<str>, Box<str>)> {
-    let mut read = Vec::new();
-    for name in policy.header_names() {
-        let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-        read.extend(values.map(|value| (Arc::from(name), Box::from(value))));
-    }
-    read
-}
-
-/// What the trace says of the request itself.
-pub(crate) fn note_request(parsed: &ParsedRequest, record: &mut Record) {
-    record.request.original_model = parsed.model().map(Text::from_outside);
-    record.request.stream = parsed.stream();
-}
-
-/// The operator's own attributes that the request's `metadata` tells.
-fn note_metadata(attributes: &CustomAttributes, parsed: &ParsedRequest, record: &mut Record) {
-    if attributes.metadata.is_empty() {
-        return;
-    }
-    let metadata = parsed.metadata();
-    for (key, name) in &attributes.metadata {
-        if let Some((_, value)) = metadata.iter().find(|(known, _)| **known == **name) {
-            record.request.custom.push((Arc::clone(key), Text::from_outside(value)));
-        }
-    }
-}
-
-/// A refusal as an error, or as a completion where the decision says so. Embeddings have no text to say it in.
+/// A refusal as an error, or as a completion where the decision says so.
 fn refuse(request: &Request, refusal: Refusal, record: ActiveRecord, ticket: Ticket) -> Response {
-    if refusal.answer == BlockAnswer::Error || request.parsed.dialect() == Dialect::Embeddings {
-        return ApiError::from(refusal).answer(record, Some(ticket));
+    match intake::polite_refusal(request, &refusal, record.trace_id) {
+        Some(prepared) => {
+            answer(StatusCode::OK, Content::prepared(prepared), Owner::Record(record), Some(ticket))
+        }
+        None => ApiError::from(refusal).answer(record, Some(ticket)),
     }
-    let prefix = match request.parsed.dialect() {
-        Dialect::Completions => "cmpl",
-        Dialect::ChatCompletions | Dialect::Embeddings => "chatcmpl",
-    };
-    let id = format!("{prefix}-{}", record.trace_id);
-    let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let content = Content::prepared(replay::refusal(request, &refusal, &id, created));
-    answer(StatusCode::OK, content, Owner::Record(record), Some(ticket))
 }
 
 /// A request on its way to a backend.
@@ -246,11 +169,4 @@ impl Forwarding {
     fn refuse(self, refusal: Refusal) -> Response {
         ApiError::from(refusal).answer_owned(Owner::Exchange(self.exchange), Some(self.ticket))
     }
-}
-
-fn is_stream(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    content_type
-        .get(..EVENT_STREAM.len())
-        .is_some_and(|kind| kind.eq_ignore_ascii_case(EVENT_STREAM.as_bytes()))
 }

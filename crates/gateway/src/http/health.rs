@@ -59,7 +59,7 @@ fn probe(
     body: &Value,
 ) -> Response {
     let propagators = door.tracing.load().propagators;
-    let incoming = receive::incoming_context(propagators, request.headers());
+    let incoming = crate::intake::incoming_context(propagators, request.headers());
     let sampled = incoming.is_some_and(|context| context.flags.sampled());
     if sampled {
         return public(door, request, route, status, body);

@@ -13,9 +13,9 @@ use serde_json::json;
 
 use super::HttpDoor;
 use super::answer::{Content, Owner, Response, answer};
-use super::errors::ApiError;
 use super::receive::{self, Arrival};
 use super::routes::{MODEL, MODELS};
+use crate::errors::ApiError;
 
 /// The names by which a client asks for routing.
 const ROUTED: [&str; 2] = ["auto", "MoM"];

@@ -11,8 +11,8 @@ use dialects::response::ErrorCode;
 use http::Request;
 
 use super::answer::Response;
-use super::errors::ApiError;
 use super::{HttpDoor, classify, dry_run, forward, health, models, openapi, receive};
+use crate::errors::ApiError;
 
 pub(crate) const CHAT_COMPLETIONS: &str = "/v1/chat/completions";
 pub(crate) const COMPLETIONS: &str = "/v1/completions";

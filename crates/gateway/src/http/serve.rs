@@ -18,6 +18,7 @@ pub async fn serve(listener: TcpListener, door: Arc<HttpDoor>, shutdown: impl Fu
         head_timeout: door.limits.head_timeout,
         header_bytes: door.limits.header_bytes.saturating_mul(2),
         headers: door.limits.headers.saturating_add(SPARE_HEADERS),
+        streams: connection::CLIENT_STREAMS,
         drain: door.limits.drain,
     };
     connection::serve(listener, routes::router(door), limits, shutdown).await;

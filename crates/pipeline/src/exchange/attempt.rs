@@ -9,7 +9,7 @@ use dialects::response::ErrorCode;
 use trace::finding::Finding;
 use trace::{EventKind, SpanStatus, Stage, Text};
 
-use super::{Current, Exchange, UpstreamFault};
+use super::{Current, Exchange, Sight, UpstreamFault};
 use crate::outcome::Refusal;
 use crate::policy::{Credentials, Endpoint, HeaderChanges};
 use crate::ports::NoneAvailable;
@@ -83,7 +83,9 @@ impl Exchange {
         };
         self.attempts += 1;
         self.tried.push(Arc::clone(&endpoint.name));
-        let edits = upstream_request::edits(&self.request, &self.plan, choice, &endpoint);
+        let mut edits = upstream_request::edits(&self.request, &self.plan, choice, &endpoint);
+        // What nobody takes off again is not asked for.
+        edits.stream_options_include_usage &= self.sight == Sight::Whole;
         let prompt = self.plan.system_prompt.as_ref();
         let body = match system_prompt_injection::run(&self.request, prompt, edits, record) {
             Ok(body) => body,

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use trace::finding::{Finding, ResponseProcessing, Usage};
 use trace::{ActiveRecord, SpanStatus, Stage, Text};
 
-use super::{Current, Exchange};
+use super::{Current, Exchange, Sight};
 use crate::outcome::StorePlan;
 use crate::ports::{AnswerCache, CacheKey, StoredAnswer};
 use crate::stages::response_processing::Learnt;
@@ -59,8 +59,8 @@ impl Exchange {
     pub(super) fn note_answer(&mut self, current: Current) -> Learnt {
         let Current { span, mut finding, mut reader, .. } = current;
         let Some(record) = self.record.as_mut() else { return Learnt::default() };
-        let processing = (finding.http_status.is_some_and(|status| status < 400))
-            .then(|| record.begin(Stage::ResponseProcessing));
+        let read = self.sight == Sight::Whole && finding.http_status.is_some_and(|status| status < 400);
+        let processing = read.then(|| record.begin(Stage::ResponseProcessing));
         let mut learnt = reader.learnt();
         self.note_answer_text(learnt.body.as_ref());
         let Some(record) = self.record.as_mut() else { return Learnt::default() };

@@ -53,6 +53,13 @@ pub(crate) async fn serve(
         let door = Arc::new(doors::http(application, &settings).map_err(Failure::Running)?);
         tasks.spawn(gateway::http::serve(listener, door, closed(&closing)));
     }
+    if let Some(setting) = settings.listen.extproc
+        && let Some(listener) =
+            doors::bind_optional("extproc", Some(setting.listener)).await.map_err(Failure::Running)?
+    {
+        let door = Arc::new(doors::extproc(application, &settings, setting));
+        tasks.spawn(doors::serve_extproc(listener, door, closed(&closing)));
+    }
     let metrics = settings.listen.metrics.filter(|_| settings.observability.metrics.enabled);
     if let Some(listener) = doors::bind_optional("metrics", metrics).await.map_err(Failure::Running)? {
         tasks.spawn(doors::serve_metrics(listener, application, closed(&closing)));

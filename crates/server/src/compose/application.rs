@@ -124,8 +124,13 @@ impl Application {
     /// A file that is half written may well be valid: an empty one is. What it would do to a running router is refused.
     fn refuse_danger(&self, loaded: &Loaded) -> Result<(), String> {
         let new = &loaded.settings;
-        let bound = self.started_with.listen.http.map(|listener| listener.address);
-        let wide = bound.filter(|address| !address.ip().is_loopback());
+        let listen = &self.started_with.listen;
+        let bound = [listen.http, listen.extproc.map(|extproc| extproc.listener)];
+        let wide = bound
+            .into_iter()
+            .flatten()
+            .map(|listener| listener.address)
+            .find(|address| !address.ip().is_loopback());
         if let (Some(address), AccessMode::Loopback) = (wide, new.access.mode) {
             return Err(format!(
                 "{}: it asks nobody for a key, and the router listens on {address}, which other machines can reach; \

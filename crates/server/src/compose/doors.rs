@@ -6,11 +6,13 @@ use std::time::SystemTime;
 
 use gateway::access::{Access, ApiKey, KeyUse, Network};
 use gateway::admin::AdminDoor;
-use gateway::http::{HttpDoor, Limits, Service};
+use gateway::extproc::{ExtProcDoor, Names, OnUnroutable};
+use gateway::http::{HttpDoor, Service};
+use gateway::limits::Limits;
 use gateway::metrics::{MetricsFormat, RenderMetrics};
 use settings::Settings;
 use settings::check::access::AccessMode;
-use settings::check::listen::{Admin, Listener};
+use settings::check::listen::{Admin, ExtProc, Listener};
 use telemetry::metrics::Format;
 use tokio::net::TcpListener;
 use trace::RecordSink;
@@ -55,7 +57,6 @@ pub(crate) fn access(settings: &Settings) -> Access {
 ///
 /// A sentence, when TLS cannot be set up.
 pub(crate) fn http(application: &Application, settings: &Settings) -> Result<HttpDoor, String> {
-    let limits = &settings.access.limits;
     let pool = Arc::clone(&application.resources.pool);
     Ok(HttpDoor {
         pipeline: Arc::clone(&application.pipeline),
@@ -63,16 +64,7 @@ pub(crate) fn http(application: &Application, settings: &Settings) -> Result<Htt
         sink: Arc::clone(&application.exits) as Arc<dyn RecordSink>,
         tracing: Arc::clone(&application.tracing),
         access: Arc::clone(&application.access),
-        limits: Limits {
-            body_bytes: limits.body_bytes,
-            header_bytes: limits.header_bytes,
-            headers: limits.headers,
-            messages: limits.messages,
-            read_timeout: limits.read_timeout,
-            head_timeout: limits.read_timeout,
-            connections: limits.connections,
-            drain: settings.drain,
-        },
+        limits: limits(settings),
         in_flight: Arc::clone(&application.in_flight),
         ready: Arc::new(move || {
             if pool.has_live_endpoint() {
@@ -86,6 +78,39 @@ pub(crate) fn http(application: &Application, settings: &Settings) -> Result<Htt
             started: SystemTime::now(),
         },
     })
+}
+
+/// Envoy's door.
+pub(crate) fn extproc(application: &Application, settings: &Settings, extproc: ExtProc) -> ExtProcDoor {
+    ExtProcDoor {
+        pipeline: Arc::clone(&application.pipeline),
+        sink: Arc::clone(&application.exits) as Arc<dyn RecordSink>,
+        tracing: Arc::clone(&application.tracing),
+        access: Arc::clone(&application.access),
+        limits: limits(settings),
+        in_flight: Arc::clone(&application.in_flight),
+        decision_timeout: extproc.decision_timeout,
+        on_unroutable: match extproc.on_unroutable {
+            settings::check::listen::OnUnroutable::Pass => OnUnroutable::Pass,
+            settings::check::listen::OnUnroutable::Refuse => OnUnroutable::Refuse,
+        },
+        names: Names::default(),
+    }
+}
+
+/// What clients may send.
+fn limits(settings: &Settings) -> Limits {
+    let limits = &settings.access.limits;
+    Limits {
+        body_bytes: limits.body_bytes,
+        header_bytes: limits.header_bytes,
+        headers: limits.headers,
+        messages: limits.messages,
+        read_timeout: limits.read_timeout,
+        head_timeout: limits.read_timeout,
+        connections: limits.connections,
+        drain: settings.drain,
+    }
 }
 
 /// Opens a listener, and says so in the log.
@@ -164,4 +189,15 @@ pub(crate) fn serve_admin(
         operations: Arc::new(ForOperators(Arc::clone(application))),
     };
     gateway::admin::serve_admin(listener, Arc::new(door), closed)
+}
+
+/// Serves Envoy.
+pub(crate) async fn serve_extproc(
+    listener: TcpListener,
+    door: Arc<ExtProcDoor>,
+    closed: impl Future<Output = ()> + Send + 'static,
+) {
+    if let Err(message) = gateway::extproc::serve(listener, door, closed).await {
+        tracing::error!("the extproc listener is closed: {message}");
+    }
 }

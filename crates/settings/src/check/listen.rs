@@ -1,6 +1,7 @@
 //! Where the router listens.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::secret::Secret;
 
@@ -13,6 +14,8 @@ pub struct Listen {
     pub metrics: Option<Listener>,
     /// The admin API.
     pub admin: Option<Admin>,
+    /// Envoy external processing.
+    pub extproc: Option<ExtProc>,
 }
 
 /// One address to listen on.
@@ -31,4 +34,24 @@ pub struct Admin {
     pub listener: Listener,
     /// The token that changes need; without one nothing can be changed.
     pub token: Option<Secret>,
+}
+
+/// Envoy external processing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExtProc {
+    /// Where it listens.
+    pub listener: Listener,
+    /// How long a decision may take.
+    pub decision_timeout: Duration,
+    /// What happens to a prompt that cannot be routed by its content.
+    pub on_unroutable: OnUnroutable,
+}
+
+/// What happens to a prompt that cannot be routed by its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUnroutable {
+    /// It goes on as it came.
+    Pass,
+    /// It is answered with an error.
+    Refuse,
 }

@@ -19,9 +19,49 @@ pub(crate) struct Listen {
     /// The admin API. Changes need its token.
     #[schemars(extend("default" = defaults::ADMIN_ADDRESS))]
     pub admin: Option<Listener>,
-    /// Envoy external processing over gRPC. Not available in this version.
-    #[schemars(extend("default" = "off"))]
-    pub extproc: Option<Listener>,
+    /// Envoy external processing (`ext_proc` v3) over gRPC in the clear, with gRPC health and reflection.
+    #[schemars(extend("default" = defaults::EXTPROC_ADDRESS))]
+    pub extproc: Option<ExtProcListener>,
+}
+
+/// The listener for Envoy.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum ExtProcListener {
+    /// `false` switches the listener off, `true` leaves it at its default address.
+    Switch(bool),
+    /// `host:port`, or `off`.
+    Address(String),
+    /// The long form.
+    Block(ExtProcBlock),
+}
+
+/// The listener for Envoy, in the long form.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExtProcBlock {
+    /// `host:port`; the host is an IP address or `localhost`.
+    pub address: Option<String>,
+    /// Certificates of this listener. Not available in this version.
+    pub tls: Option<serde_json::Map<String, serde_json::Value>>,
+    /// How long a decision may take once the request's body is there, in milliseconds; the request is refused after that.
+    /// It has to stay under Envoy's `message_timeout`, which is 200 ms unless Envoy's configuration says otherwise.
+    #[schemars(range(min = 1, max = 600000), extend("default" = defaults::DECISION_TIMEOUT_MS))]
+    pub decision_timeout_ms: Option<u64>,
+    /// What happens to a prompt that Envoy sends in a way in which it cannot be routed by its content, such as in the
+    /// body mode `STREAMED` without `allow_mode_override`.
+    #[schemars(extend("default" = "refuse"))]
+    pub on_unroutable: Option<OnUnroutable>,
+}
+
+/// What happens to a prompt that cannot be routed by its content.
+#[derive(Deserialize, JsonSchema, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnUnroutable {
+    /// It goes on as it came, unchecked.
+    Pass,
+    /// It is answered with an error.
+    Refuse,
 }
 
 /// One listener.

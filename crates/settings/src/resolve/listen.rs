@@ -1,27 +1,25 @@
 //! Where the router listens, and that nobody is let in by accident.
 
+use std::time::Duration;
+
 use super::net;
 use crate::check::access::AccessMode;
-use crate::check::listen::{Admin, Listen, Listener};
+use crate::check::listen::{Admin, ExtProc, Listen, Listener, OnUnroutable};
 use crate::defaults;
 use crate::raw::access as raw;
 use crate::report::Report;
 use crate::secret::Secret;
 
 pub(super) fn resolve(raw: raw::Listen, mode: AccessMode, report: &mut Report) -> Listen {
-    if raw.extproc.is_some_and(|listener| !is_off(&listener)) {
-        report.error(
-            "listen.extproc",
-            "ExtProc is not available in this version; set it to `off` or leave it out",
-        );
-    }
     let (http, _) = listener(raw.http, "http", defaults::HTTP_ADDRESS, report);
     let (metrics, _) = listener(raw.metrics, "metrics", defaults::METRICS_ADDRESS, report);
     let (admin, token) = listener(raw.admin, "admin", defaults::ADMIN_ADDRESS, report);
-    if http.is_none() && report.is_clean() {
-        report.warn("listen.http", "the HTTP door is off, so there is no way in for requests");
+    let extproc = extproc(raw.extproc, report);
+    if http.is_none() && extproc.is_none() && report.is_clean() {
+        report.warn("listen.http", "the HTTP door and ExtProc are off, so there is no way in for requests");
     }
-    for (listener, name) in [(http, "http"), (metrics, "metrics"), (admin, "admin")] {
+    let envoy = extproc.map(|extproc| extproc.listener);
+    for (listener, name) in [(http, "http"), (metrics, "metrics"), (admin, "admin"), (envoy, "extproc")] {
         guard(listener, name, mode, report);
     }
     if admin.is_some_and(|admin| !admin.address.ip().is_loopback()) && token.is_none() {
@@ -29,7 +27,32 @@ pub(super) fn resolve(raw: raw::Listen, mode: AccessMode, report: &mut Report) -
             "the admin API can change the router: off loopback it needs a token (`admin: {address, token}`)";
         report.error("listen.admin", message);
     }
-    Listen { http, metrics, admin: admin.map(|listener| Admin { listener, token }) }
+    Listen { http, metrics, admin: admin.map(|listener| Admin { listener, token }), extproc }
+}
+
+fn extproc(raw: Option<raw::ExtProcListener>, report: &mut Report) -> Option<ExtProc> {
+    let mut block = raw::ExtProcBlock::default();
+    let address = match raw {
+        None => None,
+        Some(raw::ExtProcListener::Switch(on)) => Some(raw::Listener::Switch(on)),
+        Some(raw::ExtProcListener::Address(text)) => Some(raw::Listener::Address(text)),
+        Some(raw::ExtProcListener::Block(written)) => {
+            block = written;
+            let (address, tls) = (block.address.take(), block.tls.take());
+            Some(raw::Listener::Block(raw::ListenerBlock { address, tls, token: None }))
+        }
+    };
+    let (listener, _) = listener(address, "extproc", defaults::EXTPROC_ADDRESS, report);
+    listener.map(|listener| ExtProc {
+        listener,
+        decision_timeout: Duration::from_millis(
+            block.decision_timeout_ms.unwrap_or(defaults::DECISION_TIMEOUT_MS),
+        ),
+        on_unroutable: match block.on_unroutable {
+            Some(raw::OnUnroutable::Pass) => OnUnroutable::Pass,
+            Some(raw::OnUnroutable::Refuse) | None => OnUnroutable::Refuse,
+        },
+    })
 }
 
 /// Refuses a listener that strangers could reach without anybody having decided so.

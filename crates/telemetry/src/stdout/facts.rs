@@ -22,6 +22,10 @@ pub(super) fn of(span: &Span, record: &Record, style: Style) -> Vec<String> {
                 let at = event.at_ns.saturating_sub(span.start_ns);
                 facts.push(format!("client disconnected after {}", style.duration(at)));
             }
+            EventKind::CutShort => {
+                let at = event.at_ns.saturating_sub(span.start_ns);
+                facts.push(format!("cut short by the client or the backend after {}", style.duration(at)));
+            }
             EventKind::UpstreamRetry { reason } => facts.push(format!("another attempt follows: {reason}")),
             // The first token stands with the tokens, the exception is the span's error.
             EventKind::FirstToken | EventKind::Exception { .. } => {}

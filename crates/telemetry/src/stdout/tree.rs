@@ -6,7 +6,7 @@
 use std::io::IsTerminal;
 
 use trace::finding::Finding;
-use trace::{EventKind, ROOT_SPAN_NAME, Record, Span, SpanStatus, TraceId};
+use trace::{Door, EventKind, ROOT_SPAN_NAME, Record, Span, SpanStatus, TraceId};
 
 use super::facts;
 
@@ -172,7 +172,9 @@ impl Place {
 /// `POST /v1/chat/completions → 200 · llama-3.1-70b · 812ms · trace …`
 fn request_line(record: &Record, style: Style) -> String {
     let request = &record.request;
-    let status = record.http_status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+    let passed = request.door == Door::ExtProc && record.events.is_empty();
+    let unknown = if passed { "passed on" } else { "no answer" };
+    let status = record.http_status.map_or_else(|| unknown.to_owned(), |status| status.to_string());
     let code = record.fault.as_ref().map(|fault| fault.kind.as_ref()).or(record.refusal);
     let outcome = match code {
         // A backend's own error has no word of ours beside its status.
@@ -228,6 +230,10 @@ fn root_leaves(record: &Record, style: Style) -> Vec<String> {
         match &event.kind {
             EventKind::ClientDisconnected => {
                 leaves.push(format!("client disconnected after {}", style.duration(event.at_ns)));
+            }
+            EventKind::CutShort => {
+                let after = style.duration(event.at_ns);
+                leaves.push(format!("cut short by the client or the backend after {after}"));
             }
             EventKind::UpstreamRetry { reason } => leaves.push(format!("retry: {reason}")),
             // The fault below says the same.

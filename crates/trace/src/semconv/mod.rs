@@ -80,7 +80,7 @@ pub fn span_attributes<'a>(
 pub fn event_attributes(kind: &EventKind) -> Vec<Attribute<'_>> {
     let mut attributes = Attributes::default();
     match kind {
-        EventKind::FirstToken | EventKind::ClientDisconnected => {}
+        EventKind::FirstToken | EventKind::ClientDisconnected | EventKind::CutShort => {}
         EventKind::UpstreamRetry { reason } => attributes.string("upstream.retry.reason", reason.as_ref()),
         EventKind::Exception { kind, message } => {
             attributes.string("exception.type", kind.as_ref());

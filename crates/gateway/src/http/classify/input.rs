@@ -6,7 +6,7 @@ use bytes::Bytes;
 use dialects::response::ErrorCode;
 use serde_json::{Map, Value};
 
-use super::super::errors::ApiError;
+use crate::errors::ApiError;
 
 /// The members of a call.
 pub(super) struct Input(Map<String, Value>);

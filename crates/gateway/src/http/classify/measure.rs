@@ -10,8 +10,8 @@ use pipeline::ports::{CategoryScores, Deadline, PiiEntity, PortFailure};
 use serde_json::{Map, Value, json};
 use trace::Text;
 
-use super::super::errors::ApiError;
 use super::input::{Options, Task};
+use crate::errors::ApiError;
 
 /// A check that failed: for the trace, not for the client.
 pub(super) struct Failure {

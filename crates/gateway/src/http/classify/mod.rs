@@ -24,9 +24,9 @@ use self::input::{Input, Task};
 use self::measure::Failure;
 use super::HttpDoor;
 use super::answer::{Content, Owner, Response, answer};
-use super::errors::ApiError;
 use super::receive::{self, Arrival, Received};
 use super::routes::{CLASSIFY_BATCH, CLASSIFY_COMBINED, CLASSIFY_INTENT, CLASSIFY_PII, CLASSIFY_SECURITY};
+use crate::errors::ApiError;
 
 type Door = State<Arc<HttpDoor>>;
 type Request = http::Request<Body>;

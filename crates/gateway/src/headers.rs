@@ -11,7 +11,7 @@ use trace::propagation::Propagators;
 use crate::access::{AuthorizationUse, Caller, PeerTrust};
 
 /// Headers of one connection (RFC 9110, section 7.6.1), and those that the next client sets by itself.
-const CONNECTION: [&str; 11] = [
+pub(crate) const CONNECTION: [&str; 11] = [
     "connection",
     "keep-alive",
     "proxy-connection",
