@@ -50,6 +50,15 @@ struct Conversation {
     failure: Option<Status>,
 }
 
+impl Drop for Conversation {
+    /// Envoy has reset the stream, or its connection is gone. What had come may have been all.
+    fn drop(&mut self) {
+        if self.replies.is_empty() {
+            std::mem::replace(&mut self.state, State::Closed).ended();
+        }
+    }
+}
+
 impl Conversation {
     /// The next reply; `None` when the stream ends.
     async fn next(&mut self) -> Option<Result<ProcessingResponse, Status>> {

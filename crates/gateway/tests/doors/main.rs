@@ -6,6 +6,7 @@ mod admin;
 mod bad_input;
 mod classify;
 mod crowd;
+mod extproc;
 mod failover;
 mod forward;
 mod headers;

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use dialects::Dialect;
 use gateway::access::{Access, Network};
+use gateway::extproc::{ExtProcDoor, Names, OnUnroutable};
 use gateway::http::{HttpDoor, Limits, Service};
 use gateway::in_flight::InFlight;
 use gateway::tracing_policy::TracingPolicy;
@@ -36,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) in_flight: usize,
     pub(crate) tracing: TracingPolicy,
     pub(crate) ready: Result<(), String>,
+    pub(crate) on_unroutable: OnUnroutable,
+    pub(crate) decision_timeout: Duration,
 }
 
 /// A running router.
@@ -210,23 +213,34 @@ impl Setup {
             in_flight: 100,
             tracing: TracingPolicy::default(),
             ready: Ok(()),
+            on_unroutable: OnUnroutable::Refuse,
+            decision_timeout: Duration::from_secs(10),
         }
+    }
+
+    /// Envoy's door, and where its records go.
+    pub(crate) fn extproc(self) -> (ExtProcDoor, Arc<Kept>) {
+        let kept = Arc::new(Kept::default());
+        let door = ExtProcDoor {
+            pipeline: Arc::new(ArcSwap::from_pointee(Pipeline::new(self.policy, ports()))),
+            sink: Arc::clone(&kept) as Arc<dyn RecordSink>,
+            tracing: Arc::new(ArcSwap::from_pointee(self.tracing)),
+            access: Arc::new(ArcSwap::from_pointee(self.access)),
+            limits: self.limits,
+            in_flight: InFlight::new(self.in_flight),
+            decision_timeout: self.decision_timeout,
+            on_unroutable: self.on_unroutable,
+            names: Names::default(),
+        };
+        (door, kept)
     }
 
     pub(crate) async fn start(self) -> Router {
         let kept = Arc::new(Kept::default());
         let in_flight = InFlight::new(self.in_flight);
-        let ports = Ports {
-            domain: Arc::new(Domains),
-            jailbreak: Arc::new(Jailbreaks),
-            pii: Arc::new(Pii),
-            cache: Arc::new(Memory::default()),
-            conversations: Arc::new(Forgetful),
-            backends: Arc::new(upstream::Pool::new(upstream::BalanceConfig::default())),
-        };
         let ready = self.ready;
         let door = HttpDoor {
-            pipeline: Arc::new(ArcSwap::from_pointee(Pipeline::new(self.policy, ports))),
+            pipeline: Arc::new(ArcSwap::from_pointee(Pipeline::new(self.policy, ports()))),
             client: upstream::Client::new(upstream::ClientConfig::default()).unwrap(),
             sink: Arc::clone(&kept) as Arc<dyn RecordSink>,
             tracing: Arc::new(ArcSwap::from_pointee(self.tracing)),
@@ -248,6 +262,17 @@ impl Setup {
         }));
         let client = Client::builder(TokioExecutor::new()).build_http();
         Router { address, kept, in_flight, client, stop: Some(stop), serving }
+    }
+}
+
+fn ports() -> Ports {
+    Ports {
+        domain: Arc::new(Domains),
+        jailbreak: Arc::new(Jailbreaks),
+        pii: Arc::new(Pii),
+        cache: Arc::new(Memory::default()),
+        conversations: Arc::new(Forgetful),
+        backends: Arc::new(upstream::Pool::new(upstream::BalanceConfig::default())),
     }
 }
 

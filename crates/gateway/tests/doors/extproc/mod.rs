@@ -1,0 +1,6 @@
+//! Envoy's door, message by message.
+
+mod envoy;
+mod modes;
+mod order;
+mod services;
