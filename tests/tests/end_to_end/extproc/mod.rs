@@ -1,5 +1,13 @@
 //! The router inside a real Envoy, as its external processor.
 
+mod ancestor;
+mod bodies;
+mod chain;
+mod failures;
+mod load;
+mod parity;
+
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -9,7 +17,7 @@ use tests::bounded;
 use tests::client::{chat, streamed};
 use tests::configuration::Configuration;
 use tests::envoy::{self, Envoy, Setup};
-use tests::router::Router;
+use tests::router::{Left, Router};
 
 /// Decisions that a prompt asks for by a word.
 const DECISIONS: &str = r#"
@@ -35,11 +43,17 @@ impl Bench {
         Bench::start_with(program, |router| Setup::new(router, request_body, response_body)).await
     }
 
-    async fn start_with(program: PathBuf, setup: impl FnOnce(std::net::SocketAddr) -> Setup) -> Bench {
+    async fn start_with(program: PathBuf, setup: impl FnOnce(SocketAddr) -> Setup) -> Bench {
         let (small, large) = (backend::small().await, backend::large().await);
         let router = Router::start(Configuration::two_models(&small, &large).and(DECISIONS)).await;
         let envoy = Envoy::start(&program, &setup(router.extproc().await)).await;
         Bench { small, large, router, envoy }
+    }
+
+    /// Ends both; what the router left.
+    async fn end(self) -> Left {
+        self.envoy.end().await;
+        self.router.end().await
     }
 }
 
