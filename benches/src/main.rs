@@ -1,5 +1,6 @@
-//! Measures the whole process: `cargo run --release -p benches -- proxy`, or `-- tracing`.
+//! Measures the whole process: `cargo run --release -p benches -- proxy`, `-- extproc` or `-- tracing`.
 
+mod extproc;
 mod proxy;
 mod rig;
 mod tracing;
@@ -21,6 +22,8 @@ struct Cli {
 enum Command {
     /// The router in front of a fast backend, against going straight to it
     Proxy(proxy::Options),
+    /// Envoy in front of a fast backend, alone and with the router as its external processor
+    Extproc(extproc::Options),
     /// What tracing costs: each sampling and each exporter against none, at half of saturation and at saturation
     Tracing(tracing::Options),
 }
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     let measured = match command {
         Command::Proxy(options) => proxy::run(&options),
+        Command::Extproc(options) => extproc::run(&options),
         Command::Tracing(options) => tracing::run(&options),
     };
     match measured {

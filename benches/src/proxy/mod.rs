@@ -5,9 +5,9 @@
 
 mod plot;
 mod report;
-mod rounds;
+pub(crate) mod rounds;
 mod stages;
-mod variant;
+pub(crate) mod variant;
 
 use std::io::Write;
 use std::net::SocketAddr;

@@ -37,6 +37,11 @@ impl Contender {
         Contender { name: variant.name(), process }
     }
 
+    /// Anything that answers requests.
+    pub(crate) fn named(name: &'static str, process: Process) -> Contender {
+        Contender { name, process }
+    }
+
     /// Its resident memory, in kB.
     pub(crate) fn memory_kb(&self) -> u64 {
         self.process.memory_kb()

@@ -24,6 +24,8 @@ pub(crate) struct Process {
     child: Child,
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// Where Envoy asks it, if it is a router.
+    pub(crate) extproc: Option<SocketAddr>,
     /// Where it tells its metrics, if it does.
     metrics: Option<SocketAddr>,
     /// Also counted as its own: nginx works in a child of its master.
@@ -52,9 +54,11 @@ impl Process {
         yaml: &str,
         stdout: Stdio,
     ) -> Result<Process, Failure> {
-        let (address, metrics) = (free_address()?, free_address()?);
+        let (address, metrics, extproc) = (free_address()?, free_address()?, free_address()?);
         let file = folder.join(format!("{name}.yaml"));
-        let listen = format!("listen: {{ http: \"{address}\", metrics: \"{metrics}\", admin: off }}");
+        let listen = format!(
+            "listen: {{ http: \"{address}\", metrics: \"{metrics}\", admin: off, extproc: \"{extproc}\" }}"
+        );
         std::fs::write(&file, format!("{listen}\n{yaml}"))?;
         let mut command = clean(router);
         command.arg("--config").arg(&file).stdout(stdout);
@@ -64,6 +68,7 @@ impl Process {
             format!("{error}\n{log}")
         })?;
         process.metrics = Some(metrics);
+        process.extproc = Some(extproc);
         Ok(process)
     }
 
@@ -81,10 +86,11 @@ impl Process {
         Ok(process)
     }
 
-    fn start(mut command: Command, address: SocketAddr) -> Result<Process, Failure> {
+    /// Any program that will listen there.
+    pub(crate) fn start(mut command: Command, address: SocketAddr) -> Result<Process, Failure> {
         let child = command.stdin(Stdio::null()).spawn().map_err(|error| format!("{command:?}: {error}"))?;
         let pids = vec![child.id()];
-        let mut process = Process { child, address, metrics: None, pids };
+        let mut process = Process { child, address, extproc: None, metrics: None, pids };
         let until = Instant::now() + PATIENCE;
         while TcpStream::connect(address).is_err() {
             if let Some(status) = process.child.try_wait()? {
@@ -144,13 +150,13 @@ pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
 }
 
 /// A command that sees nothing of this environment: a variable of the user's changes no figure.
-fn clean(program: &Path) -> Command {
+pub(crate) fn clean(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
-fn free_address() -> Result<SocketAddr, Failure> {
+pub(crate) fn free_address() -> Result<SocketAddr, Failure> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 

@@ -69,6 +69,12 @@ pub(crate) struct Demo {
     /// Send the suggested requests once, show their traces, and end
     #[arg(long)]
     pub(crate) once: bool,
+    /// Start Envoy in front too, and send the requests through it; the program is looked for in PATH unless it is named
+    #[arg(long, value_name = "PROGRAM", num_args = 0..=1, require_equals = true, default_missing_value = "envoy")]
+    pub(crate) envoy: Option<PathBuf>,
+    /// Where Envoy listens
+    #[arg(long, default_value = "127.0.0.1:8801", value_name = "ADDRESS", requires = "envoy")]
+    pub(crate) envoy_listen: SocketAddr,
 }
 
 /// Flags of `explain`.

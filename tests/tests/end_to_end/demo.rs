@@ -2,7 +2,7 @@
 
 use tests::client::{Client, streamed};
 use tests::process::{Ended, Process, run};
-use tests::{bounded, tree};
+use tests::{bounded, envoy, tree};
 
 /// The mission's spans in their order; a request goes as far as its outcome lets it.
 const ORDER: [&str; 9] = [
@@ -112,5 +112,26 @@ fn a_taken_port_says_what_to_do() {
         let demo = run(&["demo", "--once", "--listen", &address], &[]).await;
         assert_eq!(demo.code, Some(1));
         assert!(demo.stderr.contains(&address) && demo.stderr.contains("--listen"), "{}", demo.stderr);
+    });
+}
+
+#[test]
+fn the_demo_with_envoy_in_front() {
+    let Some(program) = envoy::found("demo::the_demo_with_envoy_in_front") else { return };
+    bounded(async {
+        let program = format!("--envoy={}", program.display());
+        let arguments =
+            ["demo", "--once", "--listen", "127.0.0.1:0", "--envoy-listen", "127.0.0.1:0", &program];
+        let demo = run(&arguments, &[]).await;
+        assert_eq!(demo.code, Some(0), "{}\n{}", demo.stdout, demo.stderr);
+        assert!(demo.stdout.contains("Envoy listens on http://127.0.0.1:"), "{}", demo.stdout);
+        let trees = tree::all(&demo.stdout);
+        assert_eq!(trees.len(), 5, "{}", demo.stdout);
+        assert!(trees[0].contains("→ 200 · qwen3-32b"), "{}", trees[0]);
+        only(&trees, "cache.hit: true");
+        let missing =
+            run(&["demo", "--once", "--listen", "127.0.0.1:0", "--envoy=no-such-program"], &[]).await;
+        assert_ne!(missing.code, Some(0));
+        assert!(missing.stderr.contains("--envoy=PATH"), "{}", missing.stderr);
     });
 }

@@ -1,6 +1,8 @@
 //! `demo`: the router in front of two simulated models, with nothing else needed. It sends a few requests of its own,
-//! shows each as a span tree, and then waits for yours. Files and provider variables are ignored.
+//! shows each as a span tree, and then waits for yours. Files and provider variables are ignored. Where it is asked to, it
+//! starts Envoy in front.
 
+mod envoy;
 mod requests;
 
 use std::net::SocketAddr;
@@ -13,6 +15,7 @@ use telemetry::AccessLines;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+use self::envoy::Envoy;
 use super::{Failure, asked_to_end, runtime, say};
 use crate::cli::Demo;
 use crate::commands::serve::serve;
@@ -39,7 +42,12 @@ async fn demo(options: &Demo) -> Result<(), Failure> {
     let small = start(Script::small_general("llama-3.1-8b")).await?;
     let large = start(Script::large_reasoning("qwen3-32b")).await?;
     let (listener, listen) = open(options.listen).await?;
-    let application = application(listen, small.address(), large.address())?;
+    // Envoy's own port is not the default one, which may be in use by a router that is no demo.
+    let extproc = match &options.envoy {
+        Some(_) => Some(envoy::free(local).await?),
+        None => None,
+    };
+    let application = application(listen, extproc, small.address(), large.address())?;
     let toured = Notify::new();
     let asked = asked_to_end();
     let end = async {
@@ -49,18 +57,37 @@ async fn demo(options: &Demo) -> Result<(), Failure> {
         }
     };
     let (served, tour) = tokio::join!(serve(&application, Some(listener), end), async {
-        let tour = tour(&application, listen, options.once).await;
+        let tour = front(options, extproc).await;
+        let tour = match tour {
+            Ok(envoy) => {
+                let door = envoy.as_ref().map_or(listen, |envoy| envoy.address);
+                let tour = tour_through(&application, listen, door, options.once).await;
+                if !options.once && tour.is_ok() {
+                    say(&requests::invitation(door));
+                }
+                tour.map(|()| envoy)
+            }
+            Err(failure) => Err(failure),
+        };
         if options.once || tour.is_err() {
             toured.notify_one();
-        } else {
-            say(&requests::invitation(listen));
         }
         tour
     });
     application.flush().await;
     small.shutdown().await;
     large.shutdown().await;
-    served.and(tour)
+    served.and(tour.map(drop))
+}
+
+/// Envoy, if it was asked for.
+async fn front(options: &Demo, extproc: Option<SocketAddr>) -> Result<Option<Envoy>, Failure> {
+    match (&options.envoy, extproc) {
+        (Some(program), Some(extproc)) => {
+            Envoy::start(program, options.envoy_listen, extproc).await.map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The listener, with its address: port 0 takes a free one.
@@ -76,11 +103,13 @@ async fn open(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> 
 
 fn application(
     listen: SocketAddr,
+    extproc: Option<SocketAddr>,
     small: SocketAddr,
     large: SocketAddr,
 ) -> Result<Arc<Application>, Failure> {
     let yaml = CONFIGURATION
         .replace("LISTEN", &listen.to_string())
+        .replace("EXTPROC", &extproc.map_or("true".to_owned(), |address| format!("\"{address}\"")))
         .replace("SMALL", &small.to_string())
         .replace("LARGE", &large.to_string());
     let source = Source::Text { name: "the demo's configuration".to_owned(), yaml };
@@ -93,9 +122,17 @@ fn application(
 }
 
 /// Sends the suggested requests one after the other, and shows what came back and how.
-async fn tour(application: &Arc<Application>, listen: SocketAddr, once: bool) -> Result<(), Failure> {
+async fn tour_through(
+    application: &Arc<Application>,
+    listen: SocketAddr,
+    door: SocketAddr,
+    once: bool,
+) -> Result<(), Failure> {
     say(&requests::welcome(listen, once));
-    let client = requests::Client::new(listen).map_err(Failure::Running)?;
+    if door != listen {
+        say(&format!("Envoy listens on http://{door} and asks the router; the requests go through it."));
+    }
+    let client = requests::Client::new(door).map_err(Failure::Running)?;
     for (number, suggested) in requests::SUGGESTED.iter().enumerate() {
         say(&format!("\n━━ {}. {}\n   > {}", number + 1, suggested.title, suggested.prompt));
         let told = client.send(suggested).await.map_err(Failure::Running)?;
