@@ -1,6 +1,7 @@
 //! When an export is tried again, as the OTLP specification says
 //! (<https://opentelemetry.io/docs/specs/otlp/#failures>).
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use prost::Message;
@@ -53,6 +54,8 @@ pub(super) fn grpc_verdict(status: &Status) -> Verdict {
         | Code::OutOfRange
         | Code::Unavailable
         | Code::DataLoss => Verdict::Transient { asked: asked_delay(status.details()) },
+        // With a cause, no collector said so: the connection broke, as it does when one restarts or a proxy hangs up.
+        Code::Unknown if status.source().is_some() => Verdict::Transient { asked: None },
         // An exhausted collector recovers only if it says when.
         Code::ResourceExhausted => match asked_delay(status.details()) {
             Some(delay) => Verdict::Transient { asked: Some(delay) },
@@ -131,6 +134,13 @@ mod tests {
         assert_eq!(grpc_verdict(&telling), Verdict::Transient { asked: Some(Duration::from_secs(3)) });
         assert_eq!(grpc_verdict(&Status::invalid_argument("no")), Verdict::Permanent);
         assert_eq!(grpc_verdict(&Status::unavailable("later")), Verdict::Transient { asked: None });
+    }
+
+    #[test]
+    fn a_broken_connection_may_pass_and_an_unknown_answer_may_not() {
+        let broken = Status::from_error(Box::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
+        assert_eq!(grpc_verdict(&broken), Verdict::Transient { asked: None });
+        assert_eq!(grpc_verdict(&Status::unknown("what happened?")), Verdict::Permanent);
     }
 
     #[test]

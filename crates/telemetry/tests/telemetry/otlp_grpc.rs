@@ -18,6 +18,7 @@ use telemetry::metrics::{Format, LegacyNames, Metrics, Names};
 use telemetry::otlp::{Config, Endpoint, Otlp, Retry};
 use telemetry::stdout::Colour;
 use telemetry::{Batch, Delivery, Destination, Exits, Resource, Wants};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -71,10 +72,17 @@ async fn collector(script: impl IntoIterator<Item = Answer>) -> Running {
 
 /// A collector on a server that may want TLS.
 pub(crate) async fn collector_on(
+    server: tonic::transport::Server,
+    script: impl IntoIterator<Item = Answer>,
+) -> Running {
+    collector_at(TcpListener::bind("127.0.0.1:0").await.unwrap(), server, script)
+}
+
+fn collector_at(
+    listener: TcpListener,
     mut server: tonic::transport::Server,
     script: impl IntoIterator<Item = Answer>,
 ) -> Running {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, received) = mpsc::unbounded_channel();
     let service = Collector { script: Mutex::new(script.into_iter().collect()), received: sender };
@@ -136,6 +144,23 @@ async fn what_may_pass_is_tried_again_and_what_may_not_is_not() {
     assert_eq!(exporter(config(server.address)).deliver(&batch()).await, Delivery::Failed);
     assert!(server.received.try_recv().is_ok());
     assert!(server.received.try_recv().is_err(), "a permanent failure was tried again");
+}
+
+/// As when a collector is killed with an export on its way, and comes back.
+#[tokio::test]
+async fn a_connection_that_breaks_is_tried_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut exporter = exporter(config(listener.local_addr().unwrap()));
+    let restart = async {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        assert!(connection.read(&mut [0; 1024]).await.unwrap() > 0);
+        drop(connection);
+        collector_at(listener, tonic::transport::Server::builder(), [])
+    };
+    let batch = batch();
+    let (delivery, mut collector) = tokio::join!(exporter.deliver(&batch), restart);
+    assert_eq!(delivery, Delivery::Delivered);
+    assert_eq!(collector.received.recv().await, Some((14, None)));
 }
 
 #[tokio::test]
