@@ -57,6 +57,12 @@ fn bad_requests() -> Vec<(&'static str, Vec<u8>, u16, &'static str)> {
             404,
             "model_not_found",
         ),
+        (
+            "an unknown model with a long name",
+            body(&format!(r#"{{"model":"{}","messages":[{user}]}}"#, "m".repeat(50_000))),
+            404,
+            "model_not_found",
+        ),
         ("too many messages", body(&many), 400, "invalid_request"),
         ("deep nesting", body(&deep), 400, "invalid_json"),
         ("a body over the limit", body(&huge), 413, "request_too_large"),
@@ -86,6 +92,7 @@ fn assert_told(what: &str, answer: &Answer, status: u16, code: &str) {
     let error = &answer.json()["error"];
     assert!(error["message"].as_str().is_some_and(|message| message.len() > 20), "{what}: {error}");
     assert!(error["type"].is_string(), "{what}: {error}");
+    assert!(answer.body.len() < 4096, "{what}: an answer of {} bytes", answer.body.len());
     assert_eq!(answer.trace_id().len(), 32, "{what}");
 }
 

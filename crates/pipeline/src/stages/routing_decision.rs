@@ -189,15 +189,19 @@ fn default_effort(model: &Model, enabled: bool) -> Option<Arc<str>> {
 
 fn specified<'p>(policy: &'p Policy, request: &Request, name: &str) -> Result<Intent<'p>, Refusal> {
     let any = || policy.models.iter().find(|model| model.any_model);
+    // A name may be as long as a body; what is said of it is not.
+    let shown = || Text::from_outside(name);
     let Some(model) = policy.model(name).or_else(any) else {
         let message = format!(
-            "No model is called {name:?} here. Ask GET /v1/models for the names, or use \"auto\" to let the router choose."
+            "No model is called {:?} here. Ask GET /v1/models for the names, or use \"auto\" to let the router choose.",
+            shown().as_str()
         );
         return Err(Refusal { param: Some("model"), ..Refusal::new(ErrorCode::ModelNotFound, message) });
     };
     if !request.principal.may_use(&model.name) {
         let message = format!(
-            "This API key may not use the model {name:?}. Ask the router's operator, or use another model."
+            "This API key may not use the model {:?}. Ask the router's operator, or use another model.",
+            shown().as_str()
         );
         return Err(Refusal { param: Some("model"), ..Refusal::new(ErrorCode::ModelNotAllowed, message) });
     }
