@@ -96,6 +96,32 @@ fn one_cause_is_one_problem() {
 }
 
 #[test]
+fn unknown_words_of_tracing_are_refused_all_at_once() {
+    let problems = problems(
+        r#"observability:
+  tracing:
+    provider: zipkin
+    trust_incoming: maybe
+    exporter: { type: otlp, endpoint: "c:4317", protocol: http/json, compression: zstd, semconv: [router, traces] }
+    sampling: { type: sometimes, rate: 1.5, parent_not_sampled: ask, keep: { slow_ms: -1 } }
+"#,
+    );
+    let lines: Vec<String> = problems.list.iter().map(|p| format!("{}: {p}", p.line.unwrap_or(0))).collect();
+    let expected = [
+        r#"3: observability.tracing.provider: unknown word "zipkin"; known: opentelemetry"#,
+        r#"4: observability.tracing.trust_incoming: unknown word "maybe"; known: parent, link, ignore"#,
+        r#"5: observability.tracing.exporter.protocol: unknown word "http/json"; did you mean "http/protobuf"?"#,
+        r#"5: observability.tracing.exporter.compression: unknown word "zstd"; known: none, gzip"#,
+        r#"5: observability.tracing.exporter.semconv[1]: unknown word "traces"; known: router, openinference, gen_ai"#,
+        r#"6: observability.tracing.sampling.type: unknown word "sometimes"; known: always_on, always_off, probabilistic, adaptive"#,
+        "6: observability.tracing.sampling.rate: expected a number from 0 to 1, found 1.5",
+        r#"6: observability.tracing.sampling.parent_not_sampled: unknown word "ask"; known: respect, ignore"#,
+        "6: observability.tracing.sampling.keep.slow_ms: expected a number of at least 1, found -1",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
 fn slips_are_guessed() {
     let v1 = message(
         "models: [{ name: m, endpoints: [{ name: a, address: 'https://api.example.com/openai/v1' }] }]",
