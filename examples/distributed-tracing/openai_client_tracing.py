@@ -71,7 +71,7 @@ def shortened(text: str) -> str:
 
 
 def auto_routing(client: OpenAI) -> str:
-    return ask(client, "How do enzymes lower the activation energy of a reaction?")
+    return ask(client, "How does a catalyst lower the activation energy of a reaction?")
 
 
 def reasoning(client: OpenAI) -> str:

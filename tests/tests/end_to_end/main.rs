@@ -15,6 +15,7 @@ mod commands;
 mod content;
 mod demo;
 mod engine;
+mod example;
 mod extproc;
 mod failures;
 mod faults;
