@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
 use serde_json::{Map, Value, json};
 use simulator::{Script, Traces};
 use tests::client::{Client, chat};
 use tests::configuration::{Configuration, model};
 use tests::real_parts::{JAEGER, PYTHON, found, traced_question};
-use tests::router::Router;
+use tests::router::{Left, Router};
 use tests::service::{Service, until};
 use tests::span::{self, Span};
 use tests::{backend, bounded};
@@ -26,6 +27,10 @@ pub(crate) struct Jaeger {
 
 impl Jaeger {
     pub(crate) async fn start(program: &Path) -> Jaeger {
+        Jaeger::start_with(program, &[]).await
+    }
+
+    async fn start_with(program: &Path, arguments: &[String]) -> Jaeger {
         // Every door that it has, lest one of them be a fixed port.
         const DOORS: [&str; 7] = [
             "collector.otlp.grpc",
@@ -37,7 +42,7 @@ impl Jaeger {
             "collector.http-server",
         ];
         let mut command = Command::new(program);
-        command.env_clear().env("OTEL_TRACES_SAMPLER", "always_off");
+        command.args(arguments).env_clear().env("OTEL_TRACES_SAMPLER", "always_off");
         for (number, door) in (1..).zip(DOORS) {
             command.arg(format!("--{door}.host-port=127.0.0.{number}:0"));
         }
@@ -227,6 +232,79 @@ fn given_back(test: &str, exporter: fn(&Jaeger) -> String) {
         assert_queries(&jaeger, &ids[2]).await;
         jaeger.end().await;
     });
+}
+
+/// Both doors want TLS and a client's certificate; the router has one, then none.
+#[test]
+fn jaeger_takes_spans_over_tls_from_whom_it_knows() {
+    let Some(program) = found("jaeger::jaeger_takes_spans_over_tls_from_whom_it_knows", JAEGER) else {
+        return;
+    };
+    bounded(async {
+        let folder = tempfile::tempdir().expect("a folder");
+        certificates(folder.path());
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        let mut arguments = Vec::new();
+        for door in ["--collector.otlp.grpc.tls", "--collector.otlp.http.tls"] {
+            arguments.push(format!("{door}.enabled"));
+            for (option, name) in
+                [("cert", "receiver.pem"), ("key", "receiver.key"), ("client-ca", "authority.pem")]
+            {
+                arguments.push(format!("{door}.{option}={}", file(name)));
+            }
+        }
+        let jaeger = Jaeger::start_with(&program, &arguments).await;
+        for (protocol, address) in [("grpc", &jaeger.grpc), ("http/protobuf", &jaeger.http)] {
+            let with = |ours: String| {
+                let trusted = file("authority.pem");
+                format!(
+                    "type: otlp, protocol: {protocol}, endpoint: 'https://{address}', retry: {{ attempts: 1 }}, \
+                     tls: {{ ca_file: '{trusted}'{ours} }}"
+                )
+            };
+            let ours =
+                format!(", certificate_file: '{}', key_file: '{}'", file("router.pem"), file("router.key"));
+            let (left, id) = one_request(&with(ours)).await;
+            jaeger.trace(&id, left.spans(&id).len()).await;
+            assert!(!left.0.stderr.contains("Failed to export"), "{protocol}: {}", left.0.stderr);
+            let (left, _) = one_request(&with(String::new())).await;
+            assert!(left.0.stderr.contains("Failed to export spans: "), "{protocol}: {}", left.0.stderr);
+        }
+        jaeger.end().await;
+    });
+}
+
+/// An authority, and what it signed for a receiver on two loopback addresses and for the router.
+fn certificates(folder: &Path) {
+    let write =
+        |name: &str, text: String| std::fs::write(folder.join(name), text).expect("a file can be written");
+    let key = || KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    let authority = CertifiedIssuer::self_signed(params, key()).expect("an authority");
+    write("authority.pem", authority.as_ref().pem());
+    for (name, names) in [("receiver", &["127.0.0.1", "127.0.0.2"][..]), ("router", &["router"])] {
+        let names: Vec<String> = names.iter().copied().map(str::to_owned).collect();
+        let own = key();
+        let params = CertificateParams::new(names).expect("names of a certificate");
+        let certificate = params.signed_by(&own, &authority).expect("a certificate");
+        write(&format!("{name}.pem"), certificate.pem());
+        write(&format!("{name}.key"), own.serialize_pem());
+    }
+}
+
+/// What a router with this exporter left behind after one request, and the id of its trace.
+async fn one_request(exporter: &str) -> (Left, String) {
+    let backend = backend::small().await;
+    let router = Router::start(Configuration::exactly(format!(
+        "listen: {{ http: '127.0.0.1:0', metrics: off, admin: off }}\nmodels:\n  - {}\nobservability:\n  tracing:\n    \
+         exporter: [{{ type: stdout, format: json }}, {{ {exporter} }}]\n    sampling: {{ type: always_on }}\n",
+        model("small", "", &[("backend-1", &backend)])
+    )))
+    .await;
+    let id = router.client().chat(&chat("Hi")).await.trace_id().to_owned();
+    (router.end().await, id)
 }
 
 fn assert_chain(trace: &[Value]) {
