@@ -3,7 +3,7 @@
 //! Not a check that a requirement is met; the tests named are. Invariant: no row points at a file or a test that is gone.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::metadata::workspace_root;
 
@@ -17,7 +17,7 @@ const FOLDERS: [&str; 8] =
 fn every_file_and_test_that_the_mission_page_names_is_there() {
     let root = workspace_root();
     let page = fs::read_to_string(root.join(PAGE)).unwrap();
-    let mut sources = String::new();
+    let mut sources = Vec::new();
     for folder in ["crates", "tests", "xtask"] {
         read_all(&root.join(folder), &mut sources);
     }
@@ -28,9 +28,10 @@ fn every_file_and_test_that_the_mission_page_names_is_there() {
             if !root.join(&word).exists() {
                 missing.push(word);
             }
-        } else if let Some((_, test)) = word.rsplit_once("::") {
+        } else if let Some((file, test)) = word.rsplit_once("::") {
             named += 1;
-            if !sources.contains(&format!("fn {test}(")) {
+            let (file, head) = (file.trim_end_matches(".rs"), format!("fn {test}("));
+            if !sources.iter().any(|(path, text)| is_called(path, file) && text.contains(&head)) {
                 missing.push(word);
             }
         }
@@ -46,13 +47,20 @@ fn expanded(word: &str) -> Vec<String> {
     names.split(',').map(|name| format!("{before}{name}{after}")).collect()
 }
 
-fn read_all(folder: &Path, text: &mut String) {
+/// Whether a source file is the module of this name.
+fn is_called(path: &Path, module: &str) -> bool {
+    path.with_extension("").ends_with(module) || path.ends_with(format!("{module}/mod.rs"))
+}
+
+/// Every Rust file below a folder, with its text.
+fn read_all(folder: &Path, sources: &mut Vec<(PathBuf, String)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            read_all(&path, text);
+            read_all(&path, sources);
         } else if path.extension().is_some_and(|kind| kind == "rs") {
-            text.push_str(&fs::read_to_string(&path).unwrap());
+            let text = fs::read_to_string(&path).unwrap();
+            sources.push((path, text));
         }
     }
 }
