@@ -9,6 +9,7 @@ use crate::model_file;
 use crate::report::{Report, Score, Source, Table};
 use crate::templates::Templates;
 use inference::domain::{Domain, DomainClassifier, TABLE_BITS, windows};
+use inference::linear::root_norm;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
@@ -92,7 +93,7 @@ fn fit_and_calibrate(rows: &[Row], splits: &[Split], seed: u64) -> Result<Vec<u8
     let options = Options { seed, ..OPTIONS };
     let training = pick(rows, splits, Split::Train);
     let mut texts: Vec<Hashed> = training.iter().copied().map(hashed).collect();
-    let weighting = Weighting::learn(&texts, options.bits, Counting::Distinct);
+    let weighting = Weighting::learn(&texts, options.bits, Counting::Distinct, root_norm);
     let with_choices = training.iter().filter(|row| !row.choices.is_empty());
     texts.extend(with_choices.map(|row| fit::hashed(&[&row.choices], row.domain as usize, LESSER_WEIGHT)));
     let documents: Vec<_> = texts.iter().map(|text| weighting.document(text)).collect();

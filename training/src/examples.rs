@@ -91,7 +91,7 @@ pub(crate) fn fit(texts: &[Text<'_>], options: &Options) -> Weights<1> {
         .enumerate()
         .map(|(index, text)| example(texts, (index, 0, text.blocks.blocks.len())))
         .collect();
-    let weighting = Weighting::learn(&whole, options.bits, Counting::Occurrences);
+    let weighting = Weighting::learn(&whole, options.bits, Counting::Occurrences, inference::jailbreak::norm);
     let mut model = fit_parts(texts, &parts, &weighting, options);
     for _ in 0..ROUNDS {
         for (index, text) in texts.iter().enumerate() {

@@ -46,6 +46,9 @@ pub(crate) enum Counting {
     Occurrences,
 }
 
+/// What a sum over so many features is multiplied by; inference must have the same.
+pub(crate) type Norm = fn(u32) -> f32;
+
 /// A text's features before they are mapped to rows.
 #[derive(Debug, Clone)]
 pub(crate) struct Hashed {
@@ -76,13 +79,14 @@ pub(crate) fn hashed(parts: &[&str], class: usize, weight: f32) -> Hashed {
 pub(crate) struct Weighting {
     bits: u8,
     counting: Counting,
+    norm: Norm,
     /// Inverse document frequency of each row, scaled so that the mean squared length of the texts' vectors is one.
     by_row: Vec<f32>,
 }
 
 impl Weighting {
     /// Document frequencies of `texts`.
-    pub(crate) fn learn(texts: &[Hashed], bits: u8, counting: Counting) -> Self {
+    pub(crate) fn learn(texts: &[Hashed], bits: u8, counting: Counting, norm: Norm) -> Self {
         let mut frequencies = vec![0_u32; 1 << bits];
         for text in texts {
             let mut rows = rows(&text.hashes, bits);
@@ -93,7 +97,7 @@ impl Weighting {
         }
         let all = 1.0 + texts.len() as f32;
         let by_row = frequencies.iter().map(|texts| (all / (1.0 + *texts as f32)).ln() + 1.0).collect();
-        let mut weighting = Self { bits, counting, by_row };
+        let mut weighting = Self { bits, counting, norm, by_row };
         let squares: f32 = texts.iter().map(|text| squared_length(&weighting.document(text).features)).sum();
         let scale = (texts.len().max(1) as f32 / squares.max(f32::MIN_POSITIVE)).sqrt();
         for weight in &mut weighting.by_row {
@@ -102,13 +106,13 @@ impl Weighting {
         weighting
     }
 
-    /// A bag of rows: counts over the root of the number of features, as in inference, times the rows' weights.
+    /// A bag of rows: counts times the norm of the number of features, as in inference, times the rows' weights.
     pub(crate) fn document(&self, text: &Hashed) -> Document {
         let mut rows = rows(&text.hashes, self.bits);
         if self.counting == Counting::Distinct {
             rows.dedup();
         }
-        let norm = (rows.len().max(1) as f32).sqrt().recip();
+        let norm = (self.norm)(rows.len() as u32);
         let value = |same: &[u32]| (same[0], same.len() as f32 * norm * self.by_row[same[0] as usize]);
         let features = rows.chunk_by(|a, b| a == b).map(value).collect();
         Document { features, class: text.class, weight: text.weight }
@@ -209,6 +213,7 @@ pub(crate) fn logits<const L: usize>(model: &Weights<L>, document: &Document) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use inference::linear::root_norm;
 
     const OPTIONS: Options = Options { bits: 12, epochs: 30, cost: 1.0, seed: 1 };
 
@@ -220,7 +225,7 @@ mod tests {
                 .enumerate()
                 .map(|(index, text)| hashed(&[text], index / 2, 1.0))
                 .collect();
-        let weighting = Weighting::learn(&texts, OPTIONS.bits, Counting::Distinct);
+        let weighting = Weighting::learn(&texts, OPTIONS.bits, Counting::Distinct, root_norm);
         let documents: Vec<Document> = texts.iter().map(|text| weighting.document(text)).collect();
         let mean = documents.iter().map(|d| squared_length(&d.features)).sum::<f32>() / 6.0;
         assert!((mean - 1.0).abs() < 1e-3, "{mean}");
@@ -237,7 +242,7 @@ mod tests {
     fn rare_words_weigh_more() {
         let texts: Vec<Hashed> =
             ["the fox", "the owl", "the elk"].iter().map(|text| hashed(&[text], 0, 1.0)).collect();
-        let weighting = Weighting::learn(&texts, 12, Counting::Occurrences);
+        let weighting = Weighting::learn(&texts, 12, Counting::Occurrences, root_norm);
         let weight = |text| {
             let bag = weighting.document(&hashed(&[text], 0, 1.0));
             squared_length(&bag.features)

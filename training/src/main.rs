@@ -13,6 +13,7 @@ mod fit;
 mod jailbreak;
 mod measure;
 mod model_file;
+mod parallel;
 mod report;
 mod templates;
 

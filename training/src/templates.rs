@@ -1,7 +1,8 @@
 //! Everyday prompts made from templates, since exam questions are not how people write to a chat.
 //!
 //! File format: `[section]` starts a section; `name: one | two | …` defines a list of the section (those of `[shared]` are for
-//! all); any other line is a template whose `{name}` slots are filled from a list, again until no slot is left. `#` starts a comment line.
+//! all); any other line is a template whose `{name}` slots are filled from a list, again until no slot is left. `#` starts a comment line, and `\` a
+//! template that would be taken for one of these.
 //! Invariant: the same file and generator give the same prompts.
 
 use std::collections::HashMap;
@@ -30,6 +31,11 @@ impl<'a> Templates<'a> {
         for (number, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let last = sections.last_mut();
+            if let (Some(template), Some(section)) = (line.strip_prefix('\\'), last) {
+                section.lines.push(template);
                 continue;
             }
             if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {

@@ -5,9 +5,9 @@
 //! instruction hierarchy. Invariant: every part of a text is looked at, so padding hides nothing; the score is that of the worst
 //! window, and time is linear in the text (the request body limit bounds it).
 //!
-//! Windows: words are grouped into blocks of [`BLOCK_WORDS`], and every run of 2, 8 and 64 blocks is scored; the
-//! shorter ones find a sentence in a long letter, the longer ones a scene that is set over pages. A block that repeats the one before
-//! it counts once.
+//! Windows: words are grouped into blocks of [`BLOCK_WORDS`], and every run of 2, 8 and 24 blocks is scored; the
+//! shorter ones find a sentence in a long letter, the longer ones a scene that is set over pages. The longer the text, the more must a
+//! window score, since the highest of many scores is high by chance. A block that repeats the one before it counts once.
 
 pub mod patterns;
 mod windows;
@@ -17,10 +17,10 @@ use crate::leave::{Leave, always};
 use crate::linear::{BadModel, LinearModel};
 use std::sync::LazyLock;
 
-pub use windows::{BLOCK_FEATURES, BLOCK_WORDS, SCALES};
+pub use windows::{BLOCK_FEATURES, BLOCK_WORDS, SCALES, norm};
 
-/// The score above which a text counts as an attack: it is where the training command pins the calibration, so that 1 % of
-/// the harmless prompts that it was not trained on reach it.
+/// The score above which a text counts as an attack: it is where the training command pins the calibration, so that less than 1 %
+/// of the harmless prompts that it was not trained on reach it.
 pub const DEFAULT_THRESHOLD: f32 = 0.7;
 
 /// The score that an explicit pattern gives.

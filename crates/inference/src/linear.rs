@@ -13,7 +13,8 @@
 //! | 16 | 8 per class | `f32` scale, `f32` bias |
 //! | … | `2^b · L` | `i8` weights, row by row; lanes past the classes are zero |
 //!
-//! The logit of class `k` for a text with features `f₁…fₙ` is `bias_k + scale_k · Σᵢ weight[fᵢ][k] / √n`.
+//! The logit of class `k` for a text with features `f₁…fₙ` is `bias_k + scale_k · norm(n) · Σᵢ weight[fᵢ][k]`, where the norm is
+//! [`root_norm`] unless the model's user has another.
 //! It is not a trainer and knows nothing of what its classes mean. Invariant: a [`LinearModel`] that exists has
 //! exactly the bytes that its header promises.
 
@@ -136,10 +137,17 @@ impl<'a, const L: usize> LinearModel<'a, L> {
         sums.count += 1;
     }
 
-    /// The logits of the classes, uncalibrated; lanes past the classes are zero.
+    /// The logits of the classes by [`root_norm`], uncalibrated; lanes past the classes are zero.
     #[must_use]
     pub fn logits(&self, sums: &Sums<L>) -> [f32; L] {
-        let norm = (sums.count.max(1) as f32).sqrt().recip();
+        self.logits_by(root_norm, sums)
+    }
+
+    /// The logits of the classes by another norm, uncalibrated; lanes past the classes are zero.
+    #[inline]
+    #[must_use]
+    pub fn logits_by(&self, norm: impl Fn(u32) -> f32, sums: &Sums<L>) -> [f32; L] {
+        let norm = norm(sums.count);
         std::array::from_fn(|lane| self.biases[lane] + self.scales[lane] * norm * sums.lanes[lane] as f32)
     }
 
@@ -160,6 +168,13 @@ impl<'a, const L: usize> LinearModel<'a, L> {
     pub fn calibration(&self) -> (f32, f32) {
         (self.slope, self.offset)
     }
+}
+
+/// What a sum over `features` features is multiplied by: one over their root, which makes random sums comparable.
+#[inline]
+#[must_use]
+pub fn root_norm(features: u32) -> f32 {
+    (features.max(1) as f32).sqrt().recip()
 }
 
 /// Two little-endian `f32` at the start of `bytes`; zero where they are missing.

@@ -1,8 +1,10 @@
 //! Long harmless texts: what people paste into a prompt is code, configuration, logs and prose, and the data sets have none.
 //!
-//! The project's own files stand for them, and compilations of harmless rows. Files that quote an attack are left out.
+//! The project's own files stand for them, compilations of harmless rows, and texts made of the lines of a template file, which have the
+//! kinds and the languages that this project has no files in. Files that quote an attack are left out.
 
 use crate::examples::Blocks;
+use crate::templates::Templates;
 use inference::jailbreak::JailbreakDetector;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -16,7 +18,7 @@ const LEFT_OUT: [&str; 6] = ["target", ".git", "node_modules", "fixtures", "temp
 /// A longer file is cut: training looks at every window of every text, many times.
 const MOST_BYTES: usize = 8_000;
 
-/// At most so many files, evenly over all.
+/// At most so many files are trained on, evenly over all.
 const MOST_FILES: usize = 150;
 
 /// A shorter one is no long text.
@@ -26,28 +28,46 @@ const LEAST_WORDS: usize = 120;
 const COMPILATIONS: usize = 80;
 const MOST_ROWS: usize = 24;
 
+/// The most lines of a written text.
+const MOST_LINES: usize = 70;
+
 /// Texts per fit that repeat a few words.
-const REPETITIONS: usize = 120;
+const REPETITIONS: usize = 400;
+
+/// Folders that are never trained on: false alarms are counted on their files, here and by the inference crate's tests, which
+/// have the same list.
+const HELD_OUT: [&str; 7] =
+    ["crates/cache", "crates/telemetry", "crates/upstream", "deploy", "examples", "tests", "website"];
+
+/// What a file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Trained,
+    HeldOut,
+}
 
 /// The project's own files, in the order of their paths.
 ///
 /// # Errors
 /// When a folder or file cannot be read.
-pub(super) fn files() -> Result<Vec<String>, Box<dyn Error>> {
+pub(super) fn files() -> Result<Vec<(String, Part)>, Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut paths = Vec::new();
     collect(&root, &mut paths)?;
     paths.sort();
-    let step = paths.len().div_ceil(MOST_FILES).max(1);
+    let is_held_out = |path: &PathBuf| HELD_OUT.iter().any(|folder| path.starts_with(root.join(folder)));
+    let (held_out, trained): (Vec<PathBuf>, Vec<PathBuf>) = paths.into_iter().partition(is_held_out);
+    let step = trained.len().div_ceil(MOST_FILES).max(1);
     let detector = JailbreakDetector::built_in();
     let mut texts = Vec::new();
-    for path in paths.into_iter().step_by(step) {
+    let trained = trained.into_iter().step_by(step).map(|path| (path, Part::Trained));
+    for (path, part) in trained.chain(held_out.into_iter().map(|path| (path, Part::HeldOut))) {
         let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         let end = (0..=MOST_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
         let text = &text[..end];
         let long = text.split_whitespace().take(LEAST_WORDS).count() == LEAST_WORDS;
         if long && detector.detect(text).patterns.is_empty() {
-            texts.push(text.to_owned());
+            texts.push((text.to_owned(), part));
         }
     }
     Ok(texts)
@@ -71,6 +91,34 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>
     Ok(())
 }
 
+/// Kinds of text in the template file, and how many are written of each.
+const KINDS: [(&str, usize); 11] = [
+    ("licence", 40),
+    ("manual", 80),
+    ("code", 80),
+    ("log", 30),
+    ("table", 40),
+    ("markup", 60),
+    ("configuration", 50),
+    ("letter", 60),
+    ("changes", 40),
+    ("other languages", 120),
+    ("german", 80),
+];
+
+/// Texts made of the lines of the template file.
+pub(super) fn written(templates: &Templates<'_>, seed: u64) -> Vec<Blocks> {
+    let mut random = fastrand::Rng::with_seed(seed ^ 0x77_17);
+    let mut texts = Vec::new();
+    for (kind, count) in KINDS {
+        for _ in 0..count {
+            let lines = random.usize(4..=MOST_LINES);
+            texts.push(Blocks::of(&templates.prompts(kind, lines, &mut random).join("\n")));
+        }
+    }
+    texts
+}
+
 /// Texts of several harmless rows each.
 pub(super) fn compilations(rows: &[&str], seed: u64) -> Vec<Blocks> {
     if rows.is_empty() {
@@ -86,8 +134,10 @@ pub(super) fn compilations(rows: &[&str], seed: u64) -> Vec<Blocks> {
     // Logs and lists say the same few words again and again.
     texts.extend((0..REPETITIONS).map(|_| {
         let row = rows[random.usize(..rows.len())];
-        let words: Vec<&str> = row.split_whitespace().take(random.usize(1..=3)).collect();
-        Blocks::of(&format!("{} ", words.join(" ")).repeat(random.usize(8..=200)))
+        let words: Vec<&str> = row.split_whitespace().collect();
+        let first = random.usize(..words.len().max(1));
+        let words: Vec<&str> = words.into_iter().skip(first).take(random.usize(1..=3)).collect();
+        Blocks::of(&format!("{} ", words.join(" ")).repeat(random.usize(8..=100)))
     }));
     texts
 }

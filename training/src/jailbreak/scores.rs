@@ -1,10 +1,9 @@
 //! What the jailbreak model is measured by: the test split, other splits, each set, and sources that it never saw.
 
-use super::{
-    FALSE_POSITIVES, Origin, Row, SETS, Split, detector, fit, fit_and_calibrate, is_hard, pick, split,
-};
+use super::{FALSE_POSITIVES, Origin, Row, SETS, Split, detector, fit_and_calibrate, is_hard, pick, split};
 use crate::data;
 use crate::measure;
+use crate::parallel;
 use crate::report::{Report, Score, Table};
 use inference::jailbreak::{DEFAULT_THRESHOLD, JailbreakDetector};
 use std::collections::HashSet;
@@ -21,7 +20,7 @@ const SPLITS: usize = 5;
 pub(super) fn add(report: &mut Report, bytes: &[u8], test: &[&Row]) -> Result<(), Box<dyn Error>> {
     let model = detector(bytes)?;
     let (long, test): (Vec<&Row>, Vec<&Row>) =
-        test.iter().copied().partition(|row| row.origin == Origin::Document);
+        test.iter().copied().partition(|row| matches!(row.origin, Origin::File(_)));
     let test = test.as_slice();
     let of = |wanted: &dyn Fn(&Row) -> bool| -> Vec<&Row> {
         test.iter().copied().filter(|row| wanted(row)).collect()
@@ -55,7 +54,49 @@ pub(super) fn add(report: &mut Report, bytes: &[u8], test: &[&Row]) -> Result<()
     score("recall of the patterns alone", by_patterns(&attacks), &attacks);
     score("false positives of the patterns alone", by_patterns(&harmless), &harmless);
     report.tables.push(by_set(&model, test));
+    report.tables.push(hidden(&model, &long, &attacks));
     Ok(())
+}
+
+/// Characters of the long texts that attacks are hidden in.
+const LENGTHS: [usize; 3] = [2_000, 10_000, 50_000];
+
+/// Attacks of the test split, each hidden in pieces of the files that were never trained on.
+fn hidden(model: &JailbreakDetector, long: &[&Row], attacks: &[&Row]) -> Table {
+    let all: Vec<char> = long.iter().flat_map(|row| row.text.chars().chain(['\n'])).collect();
+    let is_found = |text: &str| model.detect(text).score >= DEFAULT_THRESHOLD;
+    let mut lines = Vec::new();
+    for length in LENGTHS {
+        let pieces: Vec<String> = all.chunks_exact(length).map(|piece| piece.iter().collect()).collect();
+        // An alarm that the piece gives by itself would count as a found attack.
+        let quiet: Vec<&String> = pieces.iter().filter(|piece| !is_found(piece)).collect();
+        let alarms = pieces.len() - quiet.len();
+        let mut line = vec![length.to_string(), format!("{alarms} of {}", pieces.len())];
+        for place in [0.0, 0.5, 1.0] {
+            let found = attacks.iter().zip(quiet.iter().cycle());
+            let found = found.filter(|(attack, piece)| is_found(&hide(&attack.text, piece, place))).count();
+            line.push(format!("{:.3}", found as f64 / attacks.len().max(1) as f64));
+        }
+        lines.push(line);
+    }
+    Table {
+        title: "Long texts".to_owned(),
+        note: "Pieces of this project's files that were never trained on: how many are taken for attacks, and the recall at the default threshold, \
+               model and patterns, of the test split's attacks when each is hidden in one"
+            .to_owned(),
+        header: ["characters", "harmless ones that reach the threshold", "attack at the beginning", "in the middle", "at the end"]
+            .map(str::to_owned)
+            .to_vec(),
+        rows: lines,
+    }
+}
+
+/// The attack as a paragraph of the text, at the line that is nearest after `place`, from 0 to 1.
+fn hide(attack: &str, text: &str, place: f64) -> String {
+    let near = (text.len() as f64 * place) as usize;
+    let line = |at: &usize| *at == 0 || *at == text.len() || text.as_bytes()[at - 1] == b'\n';
+    let at = (near..=text.len()).find(line).unwrap_or(text.len());
+    format!("{}\n{attack}\n{}", &text[..at], &text[at..])
 }
 
 /// Share of rows whose score reaches the default threshold.
@@ -67,7 +108,7 @@ fn reaching(rows: &[&Row], score: impl Fn(&Row) -> f32) -> f64 {
 /// Recall of the learned model where one in a hundred of the same rows' harmless ones is taken for an attack.
 fn recall(model: &JailbreakDetector, rows: &[&Row]) -> f64 {
     let logits = |attack: bool| -> Vec<f32> {
-        let rows = rows.iter().filter(|row| row.attack == attack && row.origin != Origin::Document);
+        let rows = rows.iter().filter(|row| row.attack == attack && matches!(row.origin, Origin::Set(_)));
         rows.map(|row| model.logit(&row.text)).collect()
     };
     measure::share_reaching(measure::threshold_at(FALSE_POSITIVES, &logits(false)), &logits(true))
@@ -107,19 +148,51 @@ pub(super) fn other_splits(
     for (single, what) in
         [(true, "random splits of single rows"), (false, "near-identical texts kept on one side")]
     {
-        let (mut recalls, mut tested) = (Vec::new(), 0);
-        for _ in 0..SPLITS {
-            let splits = split(rows, |index| if single { index } else { rows[index].group }, random);
-            let model = detector(&fit(&pick(rows, &splits, Split::Train), seed))?;
-            let test = pick(rows, &splits, Split::Test);
-            tested += test.iter().filter(|row| row.attack).count();
-            recalls.push(recall(&model, &test));
-            eprintln!("  {what}: {:.4}", recalls[recalls.len() - 1]);
-        }
-        let score = Score::mean(&format!("recall at 1 % false positives, {what}"), &recalls, tested);
-        scores.push(if single { score.with_goal(GOAL) } else { score });
+        let mut draw = |_| split(rows, |index| if single { index } else { rows[index].group }, random);
+        let splits: Vec<Vec<Split>> = (0..SPLITS).map(&mut draw).collect();
+        let measured = parallel::map(&splits, |splits| of_split(rows, splits, seed, what))?;
+        let mean = |figure: &str, of: &dyn Fn(&OfSplit) -> f64, rows: &dyn Fn(&OfSplit) -> usize| {
+            let values: Vec<f64> = measured.iter().map(of).collect();
+            Score::mean(&format!("{figure}, {what}"), &values, measured.iter().map(rows).sum())
+        };
+        let at_one_percent =
+            mean("recall at 1 % false positives, model alone", &|m| m.at_one_percent, &|m| m.attacks);
+        scores.push(if single { at_one_percent.with_goal(GOAL) } else { at_one_percent });
+        scores
+            .push(mean("recall at the default threshold, model and patterns", &|m| m.recall, &|m| m.attacks));
+        scores.push(mean("false positives at the default threshold", &|m| m.alarms, &|m| m.harmless));
     }
     Ok(scores)
+}
+
+/// What was measured of one split.
+struct OfSplit {
+    at_one_percent: f64,
+    /// At the default threshold, which is calibrated inside the train split.
+    recall: f64,
+    alarms: f64,
+    attacks: usize,
+    harmless: usize,
+}
+
+fn of_split(rows: &[Row], splits: &[Split], seed: u64, what: &str) -> Result<OfSplit, String> {
+    let model = detector(&fit_and_calibrate(&pick(rows, splits, Split::Train), seed)?)?;
+    let mut test = pick(rows, splits, Split::Test);
+    test.retain(|row| matches!(row.origin, Origin::Set(_)));
+    let (attacks, harmless): (Vec<&Row>, Vec<&Row>) = test.iter().copied().partition(|row| row.attack);
+    let at_default = |rows: &[&Row]| reaching(rows, |row| model.detect(&row.text).score);
+    let measured = OfSplit {
+        at_one_percent: recall(&model, &test),
+        recall: at_default(&attacks),
+        alarms: at_default(&harmless),
+        attacks: attacks.len(),
+        harmless: harmless.len(),
+    };
+    eprintln!(
+        "  {what}: recall {:.4} at 1 %; at the default threshold {:.4}, false positives {:.4}",
+        measured.at_one_percent, measured.recall, measured.alarms
+    );
+    Ok(measured)
 }
 
 /// Sources whose attacks are left out together, by their place in [`SETS`].
@@ -140,8 +213,8 @@ pub(super) fn left_out(
     splits: &[Split],
     seed: u64,
 ) -> Result<Table, Box<dyn Error>> {
-    let mut lines = Vec::new();
-    for (name, family) in FAMILIES {
+    let everything = data::read(folder, SETS[CYBERSECEVAL].file)?;
+    let of_one = |(name, family): &(&str, &[usize])| {
         let of_family =
             |row: &Row| row.attack && matches!(row.origin, Origin::Set(index) if family.contains(&index));
         // What is near-identical to a left-out row would give it away from another source.
@@ -153,13 +226,15 @@ pub(super) fn left_out(
         let model = detector(&fit_and_calibrate(&training, seed)?)?;
         let held_out: Vec<&str> =
             rows.iter().filter(|row| of_family(row)).map(|row| row.text.as_str()).collect();
-        lines.push(line(name, &model, &held_out));
-        if family == [CYBERSECEVAL] {
-            let all = data::read(folder, SETS[CYBERSECEVAL].file)?;
-            let all: Vec<&str> = all.iter().map(|row| row.text.as_str()).collect();
+        let mut lines = vec![line(name, &model, &held_out)];
+        if *family == [CYBERSECEVAL] {
+            let all: Vec<&str> = everything.iter().map(|row| row.text.as_str()).collect();
             lines.push(line("cyberseceval, all its rows, see the note", &model, &all));
         }
-    }
+        eprintln!("  without {name}: done");
+        Ok(lines)
+    };
+    let lines = parallel::map(&FAMILIES, of_one)?.concat();
     Ok(Table {
         title: "Attacks of sources left out of training".to_owned(),
         note: "Recall at the default threshold, all rows of the source; the honest figure for attacks that nobody has seen yet. \

@@ -3,22 +3,37 @@
 //! Invariant: constant memory, each feature added once, and no part of the text outside every window.
 
 use crate::features::Sink;
-use crate::linear::{LinearModel, Sums};
+use crate::linear::{LinearModel, Sums, root_norm};
 
 /// Words in one block.
 pub const BLOCK_WORDS: u32 = 16;
 
 /// Blocks in a window, for each scale; the last is the capacity of the ring.
-pub const SCALES: [usize; 3] = [2, 8, 64];
+pub const SCALES: [usize; 3] = [2, 8, 24];
 
 /// A block ends after so many features even inside a word, so that a text without spaces is cut up too.
 pub const BLOCK_FEATURES: u32 = 512;
 
-/// What a window of each scale must score beyond a whole text: a long text has many short windows, and the highest of many
-/// scores is high by chance.
-const MARGINS: [f32; SCALES.len()] = [1.0, 0.7, 0.3];
+/// From so many features on (about fifty words) a window's score is the mean of its parts' and no longer grows with its length.
+const SATURATION: u32 = 400;
+
+/// What a window of each scale must score beyond a whole text: a constant, and what is added as often as the text is e times longer
+/// than the window. The highest of many scores is high by chance, and where high scores thin out as an exponential
+/// distribution does, the highest of n grows with the logarithm of n.
+const MARGINS: [(f32, f32); SCALES.len()] = [(0.8, 0.05), (0.6, 0.25), (0.3, 0.2)];
 
 const RING: usize = SCALES[2];
+
+/// What a window's sum over `features` features is multiplied by.
+///
+/// Up to [`SATURATION`] it is one over their root, as if features were independent. They are not: in a long text of a kind that training did
+/// not have (another language, a table, markup) they lean to one side together, and over the root the sum of many would grow without bound.
+/// Past it the norm falls with the number itself, which makes the score a mean.
+#[inline]
+#[must_use]
+pub fn norm(features: u32) -> f32 {
+    if features <= SATURATION { root_norm(features) } else { (SATURATION as f32).sqrt() / features as f32 }
+}
 
 /// Scores windows as features come.
 pub(super) struct Scorer<'a, 'm> {
@@ -38,7 +53,7 @@ impl<'a, 'm> Scorer<'a, 'm> {
         Self { model, block: Sums::default(), words: 0, ring, blocks: 0, sums, worst }
     }
 
-    /// The highest logit of any window, less the margin of its scale; that of no features for an empty text.
+    /// The highest logit of any window, less the margin of its scale and of the text's length; that of no features for an empty text.
     pub(super) fn worst_logit(mut self) -> f32 {
         if self.block.count > 0 {
             self.close_block();
@@ -47,9 +62,10 @@ impl<'a, 'm> Scorer<'a, 'm> {
         for (index, scale) in SCALES.into_iter().enumerate() {
             // A window that never filled, or just did, is the text as a whole.
             let logit = if self.blocks > scale {
-                self.worst[index] - MARGINS[index]
+                let (constant, growth) = MARGINS[index];
+                self.worst[index] - constant - growth * (self.blocks as f32 / scale as f32).ln()
             } else {
-                self.model.logits(&self.sums[index])[0]
+                self.model.logits_by(norm, &self.sums[index])[0]
             };
             worst = worst.max(logit);
         }
@@ -72,7 +88,7 @@ impl<'a, 'm> Scorer<'a, 'm> {
             }
             *sums += &self.block;
             if self.blocks + 1 >= scale {
-                *worst = worst.max(self.model.logits(sums)[0]);
+                *worst = worst.max(self.model.logits_by(norm, sums)[0]);
             }
         }
         self.ring[self.blocks % RING] = self.block;
