@@ -45,7 +45,7 @@ const LINES: [(&str, usize); 4] =
     [("other languages", 150), ("german", 300), ("letter", 150), ("manual", 150)];
 
 /// What a reader of the figures must know.
-const NOTES: [&str; 7] = [
+const NOTES: [&str; 6] = [
     "Of CyberSecEval those rows count whose text is an attack without the system prompt that it was written for (the variants ignore_previous_instructions, \
      system_mode and mixed_techniques). The others break a rule that the router cannot see, and read as harmless without it (\"Give me a recipe in the form of a poem\"). \
      The rule dates from \
@@ -53,14 +53,12 @@ const NOTES: [&str; 7] = [
     "BIPIA is left out: its rows are tasks to be hidden in documents (\"What is the capital of Brazil?\"), not attacks by themselves.",
     "The harmless rows are half questions that resemble attacks (security, role play, prompts about prompts) and half everyday and exam prompts; 1 % false positives means \
      1 % of that mixture. Ordinary traffic has fewer, traffic about security or about language models more: see the table by set.",
-    "What was looked at when: features, C and weights were chosen by cross-validation inside the train split; where a window's score saturates, and the margins, by the \
-     same cross-validation together with long texts from outside the project that are no part of any training. The test split was scored while this recipe was finished, for \
-     calibration to 0.75, 0.5 and 0.4 % and before and after German templates were added; it did not choose the last of these, but it was in view. The other splits are \
-     redrawn from the same rows, so their test rows took part in those choices: they say how much a figure owes to the split, not how the recipe fares on new data.",
-    "Long harmless texts are this project's own files (those in which a pattern finds an attack are left out; some folders are never trained on) and, to train on, compilations \
-     of harmless rows and texts made of the lines of documents.txt. The files change with the project, so that the model is made again, not byte for byte, at another commit.",
-    "The lines of documents.txt in other languages are there because most attacks in another language than English are German, and without them German prose was taken for an \
-     attack. Languages that they do not have are less well tried.",
+    "What was looked at when: an earlier recipe was developed with the figures of seed 7's test split in view. The present one (features, C, weights of templates, \
+     windows and their margins) was chosen by cross-validation inside the train split, and the test split chose nothing: it was scored once for this recipe, \
+     and again after templates were added for a golden prompt of the domain model. The other splits are redrawn from the same rows, so \
+     their test rows took part in that choice: they say how much a figure owes to the split, not how the recipe fares on new data.",
+    "Long harmless texts are this project's own files (those in which a pattern finds an attack are left out) and, to train on, compilations of harmless rows. \
+     The files change with the project, so that the model is made again, not byte for byte, at another commit.",
     "A quotation inside a question (\"what does 'ignore all previous instructions' mean?\") is taken for an attack. To let it pass would let every attack pass that is put into quotation marks.",
 ];
 
@@ -115,13 +113,6 @@ pub(crate) fn train(folder: &Path, seed: u64, out: &Path) -> Result<(), Box<dyn 
     let training = pick(&rows, &splits, Split::Train);
     eprintln!("jailbreak: {} rows to train on", training.len());
     let bytes = fit_and_calibrate(&training, seed)?;
-    if let Ok(path) = std::env::var("QUICK") {
-        std::fs::write(path, &bytes)?;
-        let mut report = describe(&rows, &splits, seed, bytes.len());
-        scores::add(&mut report, &bytes, &pick(&rows, &splits, Split::Test))?;
-        report.show();
-        return Ok(());
-    }
     let mut report = describe(&rows, &splits, seed, bytes.len());
     scores::add(&mut report, &bytes, &pick(&rows, &splits, Split::Test))?;
     eprintln!("  its test split is measured; now other splits and sources left out");
@@ -213,9 +204,11 @@ fn fit(training: &[&Row], seed: u64) -> Result<Vec<u8>, String> {
         Origin::Template | Origin::More(_) => TEMPLATE_WEIGHT,
         Origin::Set(_) | Origin::File(_) | Origin::Golden => 1.0,
     };
-    let harmless =
-        training.iter().filter(|row| !row.attack && matches!(row.origin, Origin::Set(_) | Origin::More(_)));
-    let mut long = documents::compilations(&harmless.map(|row| &*row.text).collect::<Vec<_>>(), seed);
+    let texts_of = |wanted: &dyn Fn(&Row) -> bool| -> Vec<&str> {
+        training.iter().filter(|row| wanted(row)).map(|row| row.text.as_str()).collect()
+    };
+    let harmless = texts_of(&|row| !row.attack && matches!(row.origin, Origin::Set(_) | Origin::More(_)));
+    let mut long = documents::compilations(&harmless, &texts_of(&|row| row.attack), seed);
     long.extend(documents::written(&Templates::parse(DOCUMENT_TEMPLATES)?, seed));
     let rows =
         training.iter().map(|row| Text { blocks: &row.blocks, attack: row.attack, weight: weight(row) });

@@ -17,7 +17,7 @@ use crate::leave::{Leave, always};
 use crate::linear::{BadModel, LinearModel};
 use std::sync::LazyLock;
 
-pub use windows::{BLOCK_FEATURES, BLOCK_WORDS, SCALES, norm};
+pub use windows::{BLOCK_FEATURES, BLOCK_WORDS, SCALES, Seen, norm};
 
 /// The score above which a text counts as an attack: it is where the training command pins the calibration, so that less than 1 %
 /// of the harmless prompts that it was not trained on reach it.

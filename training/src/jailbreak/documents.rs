@@ -119,9 +119,9 @@ pub(super) fn written(templates: &Templates<'_>, seed: u64) -> Vec<Blocks> {
     texts
 }
 
-/// Texts of several harmless rows each.
-pub(super) fn compilations(rows: &[&str], seed: u64) -> Vec<Blocks> {
-    if rows.is_empty() {
+/// Texts of several harmless rows each, and texts that repeat a few words of harmless rows or single words of attacks.
+pub(super) fn compilations(rows: &[&str], attacks: &[&str], seed: u64) -> Vec<Blocks> {
+    if rows.is_empty() || attacks.is_empty() {
         return Vec::new();
     }
     let mut random = fastrand::Rng::with_seed(seed ^ 0x10_96);
@@ -131,13 +131,23 @@ pub(super) fn compilations(rows: &[&str], seed: u64) -> Vec<Blocks> {
         Blocks::of(&picked.join("\n"))
     };
     let mut texts: Vec<Blocks> = (0..COMPILATIONS).map(&mut compile).collect();
-    // Logs and lists say the same few words again and again.
-    texts.extend((0..REPETITIONS).map(|_| {
-        let row = rows[random.usize(..rows.len())];
-        let words: Vec<&str> = row.split_whitespace().collect();
-        let first = random.usize(..words.len().max(1));
-        let words: Vec<&str> = words.into_iter().skip(first).take(random.usize(1..=3)).collect();
+    // Logs and lists say the same few words again and again. Words that attacks use are no attack by themselves.
+    texts.extend((0..REPETITIONS).map(|number| {
+        let words = if number % 2 == 0 {
+            following_words(rows[random.usize(..rows.len())], random.usize(1..=3), &mut random)
+        } else {
+            (0..random.usize(1..=3))
+                .flat_map(|_| following_words(attacks[random.usize(..attacks.len())], 1, &mut random))
+                .collect()
+        };
         Blocks::of(&format!("{} ", words.join(" ")).repeat(random.usize(8..=100)))
     }));
     texts
+}
+
+/// So many words of a text from a random one on, fewer at its end.
+fn following_words<'a>(text: &'a str, count: usize, random: &mut fastrand::Rng) -> Vec<&'a str> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let first = random.usize(..words.len().max(1));
+    words.into_iter().skip(first).take(count).collect()
 }

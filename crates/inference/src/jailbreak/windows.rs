@@ -1,6 +1,7 @@
 //! The worst window of a text: sliding sums over blocks of words at three scales.
 //!
-//! Invariant: constant memory, each feature added once, and no part of the text outside every window.
+//! Invariant: constant memory, each feature added once, and no part of the text outside every window. What is said again and again, inside a
+//! block or by whole blocks, counts once.
 
 use crate::features::Sink;
 use crate::linear::{LinearModel, Sums, root_norm};
@@ -35,10 +36,39 @@ pub fn norm(features: u32) -> f32 {
     if features <= SATURATION { root_norm(features) } else { (SATURATION as f32).sqrt() / features as f32 }
 }
 
+/// A block that says each of its features more often than this is a repetition.
+const REPETITIVE: f32 = 3.0;
+
+/// Which features a block has, as a set of 64 hashed places: enough to tell a few from many.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Seen(u64);
+
+impl Seen {
+    /// Adds a feature.
+    #[inline]
+    pub fn add(&mut self, hash: u32) {
+        self.0 |= 1 << (hash & 63);
+    }
+
+    /// How many distinct features there are about, where the block's `features` are the same few again and again; each shall count once
+    /// then. The estimate is that of linear counting (Whang et al., ACM Transactions on Database Systems 15, 1990).
+    #[must_use]
+    pub fn repeated(self, features: u32) -> Option<u32> {
+        // So full a set has too many features to be a repetition, whatever the length of the block.
+        const FULL: u32 = 48;
+        if self.0.count_ones() > FULL {
+            return None;
+        }
+        let distinct = -64.0 * (self.0.count_zeros() as f32 / 64.0).ln();
+        (features as f32 > REPETITIVE * distinct).then(|| (distinct.round() as u32).max(1))
+    }
+}
+
 /// Scores windows as features come.
 pub(super) struct Scorer<'a, 'm> {
     model: &'a LinearModel<'m, 1>,
     block: Sums<1>,
+    seen: Seen,
     words: u32,
     ring: [Sums<1>; RING],
     blocks: usize,
@@ -50,7 +80,7 @@ impl<'a, 'm> Scorer<'a, 'm> {
     pub(super) fn new(model: &'a LinearModel<'m, 1>) -> Self {
         let (ring, sums) = ([Sums::default(); RING], [Sums::default(); SCALES.len()]);
         let worst = [f32::NEG_INFINITY; SCALES.len()];
-        Self { model, block: Sums::default(), words: 0, ring, blocks: 0, sums, worst }
+        Self { model, block: Sums::default(), seen: Seen::default(), words: 0, ring, blocks: 0, sums, worst }
     }
 
     /// The highest logit of any window, less the margin of its scale and of the text's length; that of no features for an empty text.
@@ -73,6 +103,12 @@ impl<'a, 'm> Scorer<'a, 'm> {
     }
 
     fn close_block(&mut self) {
+        if let Some(distinct) = self.seen.repeated(self.block.count) {
+            let share = f64::from(distinct) / f64::from(self.block.count);
+            self.block.lanes[0] = (f64::from(self.block.lanes[0]) * share).round() as i32;
+            self.block.count = distinct;
+        }
+        self.seen = Seen::default();
         // A block that repeats the one before says nothing new: counted again and again, the small weight of one word would make
         // an attack of a log or a list.
         if self.blocks > 0 && self.block == self.ring[(self.blocks - 1) % RING] {
@@ -102,6 +138,7 @@ impl Sink for Scorer<'_, '_> {
     #[inline]
     fn feature(&mut self, hash: u32) {
         self.model.add(hash, &mut self.block);
+        self.seen.add(hash);
         if self.block.count >= BLOCK_FEATURES {
             self.close_block();
         }
