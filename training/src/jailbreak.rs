@@ -29,9 +29,8 @@ const OPTIONS: Options = Options { bits: 18, epochs: 12, cost: 3.0, seed: 0 };
 /// Share of harmless prompts that may be taken for attacks.
 const FALSE_POSITIVES: f64 = 0.01;
 
-/// What calibration allows of that. It scores each row by a model of four fifths of the rows; the model of all of them scores new
-/// harmless prompts higher, and on other splits half as many again reach the threshold as calibration allowed. With 0.6 % to be
-/// expected, a thousand new prompts stay within 1 % nineteen times of twenty.
+/// What calibration allows of that. It scores each row by a model of four fifths of the rows, with its near-identical ones left out. On
+/// random splits of single rows the model of all of them takes twice as many new harmless prompts for attacks, on splits by groups fewer.
 const CALIBRATED_FALSE_POSITIVES: f64 = 0.004;
 
 /// Parts that the training rows are cut into for calibration: each is scored by a model of the others.
