@@ -47,24 +47,28 @@ impl Pipeline {
 
     /// Decides about a request of which only the head can be seen: its prompt is not measured, no decision is matched, no
     /// answer is looked up or remembered, and nothing in it is edited. The default model answers.
-    pub fn decide_unseen(&self, request: &Request, record: &mut Record) -> Outcome {
+    ///
+    /// # Errors
+    ///
+    /// A refusal when there is no model that may answer.
+    pub fn decide_unseen(&self, request: &Request, record: &mut Record) -> Result<Plan, Refusal> {
         let nothing = Findings::default();
         let chance = record.trace_id.randomness();
-        let decided = routing_decision::intend(&self.policy, request, &nothing, None, None, chance).and_then(
+        let planned = routing_decision::intend(&self.policy, request, &nothing, None, None, chance).and_then(
             |mut intent| {
                 intent.reason = RoutingReason::Unseen;
                 let verdict = Verdict::new(routing_decision::rank(&intent, request, &[]));
                 self.route(request, intent, verdict, None, record)
             },
         );
-        match decided {
+        match planned {
             Ok(mut plan) => {
                 plan.choices.iter_mut().for_each(|choice| choice.switch_reasoning = false);
-                Outcome::Forward(plan)
+                Ok(plan)
             }
             Err(refusal) => {
                 note_refusal(&refusal, record);
-                Outcome::Refuse(refusal)
+                Err(refusal)
             }
         }
     }

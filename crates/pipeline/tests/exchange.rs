@@ -475,3 +475,32 @@ fn a_long_conversation_keeps_its_end() {
     let bytes: usize = kept.iter().flat_map(|(_, texts)| texts).map(|text| text.len()).sum();
     assert!((20_000..34_000).contains(&bytes), "{bytes}");
 }
+
+/// Behind a proxy that retries by its own rules, a busy backend's answer is the answer.
+#[test]
+fn an_attempt_in_the_hands_of_others_is_the_only_one() {
+    let (mut exchange, _, kept) = exchange(policy(), &ask("What is the derivative?"));
+    exchange.attempt().unwrap();
+    exchange.hand_over();
+    let verdict = exchange.head(&head(503, "application/json"));
+    assert_eq!(verdict, HeadVerdict::Forward { keeps_length: true });
+    exchange.end();
+    drop(exchange);
+    assert_eq!(upstream(&only(&kept)).len(), 1);
+}
+
+#[test]
+fn an_answer_of_which_only_the_head_is_seen_is_not_claimed_to_be_read() {
+    // Its endpoints are ones that are asked for counts.
+    let body = r#"{"stream":true,"messages":[{"role":"user","content":"What is the derivative?"}]}"#;
+    let (mut exchange, _, kept) = exchange(policy(), &request(body));
+    exchange.sees_only_head();
+    let attempt = exchange.attempt().unwrap();
+    assert!(!String::from_utf8_lossy(&attempt.body).contains("include_usage"));
+    exchange.head(&head(200, "text/event-stream"));
+    exchange.end();
+    drop(exchange);
+    let record = only(&kept);
+    assert!(record.fault.is_none());
+    assert_eq!(names(&record).last(), Some(&"upstream.request"));
+}

@@ -71,10 +71,8 @@ pub(super) async fn decide_unseen(mut taken: Taken) -> Turn {
     };
     let request = intake::request(parsed, &taken.caller, &taken.pipeline.policy, &taken.head.headers);
     match taken.pipeline.decide_unseen(&request, &mut taken.record) {
-        Outcome::Refuse(refusal) => refuse(taken, &request, refusal),
-        Outcome::Forward(plan) => forward(taken, request, plan, Sent::Unseen).await,
-        // Nothing is looked up for a prompt that nobody saw.
-        Outcome::Answer(_) => taken.refuse(ApiError::new(ErrorCode::Internal, "The router failed.")),
+        Ok(plan) => forward(taken, request, plan, Sent::Unseen).await,
+        Err(refusal) => refuse(taken, &request, refusal),
     }
 }
 

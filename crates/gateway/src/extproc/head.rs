@@ -37,14 +37,20 @@ const UNKNOWN_APIS: [&str; 2] = ["/v1/responses", "/v1/messages"];
 const MAX_UNESCAPES: usize = 3;
 
 impl Head {
-    pub(super) fn read(message: &HttpHeaders) -> Head {
-        let mut head = Head {
+    /// A head that nobody showed.
+    pub(super) fn unseen() -> Head {
+        Head {
             headers: HeaderMap::new(),
-            method: Method::GET,
+            // None that HTTP defines: which one it was is not known.
+            method: Method::from_bytes(b"UNSEEN").unwrap_or_default(),
             target: String::new(),
             scheme: "http",
-            is_all: message.end_of_stream,
-        };
+            is_all: false,
+        }
+    }
+
+    pub(super) fn read(message: &HttpHeaders) -> Head {
+        let mut head = Head { is_all: message.end_of_stream, ..Head::unseen() };
         for line in lines(message) {
             match line.key.as_str() {
                 ":method" => head.method = Method::from_bytes(value(line)).unwrap_or_default(),

@@ -148,7 +148,7 @@ fn begin_record(
 
 /// A stream that begins in the middle: whatever this is, it cannot be checked.
 fn headless(origin: Origin, modes: Modes, part: Part) -> Turn {
-    let head = Head::read(&Default::default());
+    let head = Head::unseen();
     let pipeline = origin.door.pipeline.load();
     let mut record = begin_record(&origin.door, &pipeline, &head, OTHER, &origin.metadata, Clock::start());
     match origin.door.on_unroutable {
