@@ -1,7 +1,7 @@
 //! Envoy's door: an external processor (`ext_proc` v3). Envoy holds the connections to clients and backends, and asks here
 //! what to do with each request.
 //!
-//! One gRPC stream is one request. It is a state machine by type ([`conversation::State`]), each state owning only its own
+//! One gRPC stream is one request. It is a state machine by type (`conversation::State`), each state owning only its own
 //! data, around the same `decide` and `Exchange` as plain HTTP. What differs: Envoy sends the request, so that there is one
 //! attempt, and Envoy retries by its own rules.
 //!
