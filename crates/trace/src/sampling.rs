@@ -62,7 +62,7 @@ impl Sampler {
             (_, Some(context)) if context.flags.sampled() => {
                 SamplingVerdict { sampled: true, reason: "parent" }
             }
-            (_, Some(_)) if unsampled == UnsampledParent::Respect => {
+            (_, Some(context)) if !context.deferred && unsampled == UnsampledParent::Respect => {
                 SamplingVerdict { sampled: false, reason: "parent" }
             }
             (Sampler::AlwaysOn, _) => SamplingVerdict { sampled: true, reason: "always_on" },
@@ -167,5 +167,20 @@ mod tests {
         assert!(ids.iter().all(|id| all.decide(*id, None, UnsampledParent::Respect).sampled));
         let none = Sampler::Probabilistic { rate: 0.0 };
         assert!(!ids.iter().any(|id| none.decide(*id, None, UnsampledParent::Respect).sampled));
+    }
+
+    #[test]
+    fn a_caller_that_leaves_it_open_gets_the_samplers_decision() {
+        let id = TraceId::random();
+        let span = crate::SpanId::random();
+        let unsampled = TraceContext::new(id, span, TraceFlags::new(false, false));
+        let deferring = TraceContext { deferred: true, ..unsampled.clone() };
+        let decide = |sampler: &Sampler, parent| sampler.decide(id, Some(parent), UnsampledParent::Respect);
+        let by = |sampled, reason| SamplingVerdict { sampled, reason };
+        assert_eq!(decide(&Sampler::AlwaysOn, &unsampled), by(false, "parent"));
+        assert_eq!(decide(&Sampler::AlwaysOn, &deferring), by(true, "always_on"));
+        assert_eq!(decide(&Sampler::AlwaysOff, &deferring), by(false, "always_off"));
+        let none = Sampler::Probabilistic { rate: 0.0 };
+        assert_eq!(decide(&none, &deferring), by(false, "probabilistic"));
     }
 }

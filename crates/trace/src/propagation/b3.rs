@@ -18,7 +18,7 @@ pub(super) fn parse_single(value: &str) -> Option<TraceContext> {
     if parts.next().is_some() {
         return None;
     }
-    context(trace_id, span_id, sampled(state)?)
+    context(trace_id, span_id, sampling(state)?)
 }
 
 /// `x-b3-traceid`, `x-b3-spanid`, `x-b3-sampled`, `x-b3-flags`; a debug flag of 1 means sampled.
@@ -29,40 +29,56 @@ pub(super) fn parse_multi(
     flags: Option<&str>,
 ) -> Option<TraceContext> {
     let debug = flags.map(str::trim) == Some("1");
-    let sampled = debug || sampled(state.map(str::trim))?;
-    context(trace_id.trim(), span_id.trim(), sampled)
+    let stated = sampling(state.map(str::trim))?;
+    context(trace_id.trim(), span_id.trim(), if debug { Sampling::Yes } else { stated })
 }
 
 /// The value of `b3`.
 pub(super) fn single(context: &TraceContext) -> String {
-    format!("{}-{}-{}", context.trace_id, context.span_id, state(context))
+    match state(context) {
+        Some(state) => format!("{}-{}-{state}", context.trace_id, context.span_id),
+        None => format!("{}-{}", context.trace_id, context.span_id),
+    }
 }
 
 /// The headers of the form with several.
-pub(super) fn multi(context: &TraceContext) -> [(&'static str, String); 3] {
-    [
-        ("x-b3-traceid", context.trace_id.to_string()),
-        ("x-b3-spanid", context.span_id.to_string()),
-        ("x-b3-sampled", state(context).to_owned()),
-    ]
+pub(super) fn multi(context: &TraceContext) -> impl Iterator<Item = (&'static str, String)> {
+    let position =
+        [("x-b3-traceid", context.trace_id.to_string()), ("x-b3-spanid", context.span_id.to_string())];
+    let state = state(context).map(|state| ("x-b3-sampled", state.to_owned()));
+    position.into_iter().chain(state)
 }
 
-fn state(context: &TraceContext) -> &'static str {
-    if context.flags.sampled() { "1" } else { "0" }
+fn state(context: &TraceContext) -> Option<&'static str> {
+    match (context.deferred, context.flags.sampled()) {
+        (true, _) => None,
+        (false, true) => Some("1"),
+        (false, false) => Some("0"),
+    }
 }
 
-/// No state defers the decision to whoever reads it, which for us is the same as not sampled by the caller.
-fn sampled(state: Option<&str>) -> Option<bool> {
+/// What a caller says of sampling.
+enum Sampling {
+    Yes,
+    No,
+    /// Whoever reads it decides.
+    Deferred,
+}
+
+fn sampling(state: Option<&str>) -> Option<Sampling> {
     match state {
-        Some("1" | "d" | "true") => Some(true),
-        Some("0" | "false") | None => Some(false),
+        Some("1" | "d" | "true") => Some(Sampling::Yes),
+        Some("0" | "false") => Some(Sampling::No),
+        None => Some(Sampling::Deferred),
         Some(_) => None,
     }
 }
 
-fn context(trace_id: &str, span_id: &str, sampled: bool) -> Option<TraceContext> {
+fn context(trace_id: &str, span_id: &str, sampling: Sampling) -> Option<TraceContext> {
     // The random bit is for ids of level 2's own making.
-    Some(TraceContext::new(trace(trace_id)?, span(span_id)?, TraceFlags::new(sampled, false)))
+    let flags = TraceFlags::new(matches!(sampling, Sampling::Yes), false);
+    let deferred = matches!(sampling, Sampling::Deferred);
+    Some(TraceContext { deferred, ..TraceContext::new(trace(trace_id)?, span(span_id)?, flags) })
 }
 
 fn trace(text: &str) -> Option<TraceId> {
@@ -91,8 +107,20 @@ mod tests {
         let context = parse_single(&format!("{TRACE}-{SPAN}-1-05e3ac9a4f6e3b90")).unwrap();
         assert!(context.flags.sampled() && !context.flags.random());
         assert_eq!(parse_single(&single(&context)), Some(context.clone()));
-        let [(_, trace_id), (_, span_id), (_, state)] = multi(&context);
-        assert_eq!(parse_multi(&trace_id, &span_id, Some(&state), None), Some(context));
+        let headers: Vec<_> = multi(&context).collect();
+        let [(_, trace_id), (_, span_id), (_, state)] = &headers[..] else { panic!("{headers:?}") };
+        assert_eq!(parse_multi(trace_id, span_id, Some(state), None), Some(context));
+    }
+
+    #[test]
+    fn without_a_state_the_decision_is_left_open_on_every_way() {
+        let context = parse_single(&format!("{TRACE}-{SPAN}")).unwrap();
+        assert!(context.deferred && !context.flags.sampled());
+        assert_eq!(parse_multi(TRACE, SPAN, None, None), Some(context.clone()));
+        assert_eq!(single(&context), format!("{TRACE}-{SPAN}"));
+        assert!(multi(&context).all(|(name, _)| name != "x-b3-sampled"));
+        assert!(!parse_single(&format!("{TRACE}-{SPAN}-0")).unwrap().deferred);
+        assert!(!parse_multi(TRACE, SPAN, None, Some("1")).unwrap().deferred);
     }
 
     #[test]

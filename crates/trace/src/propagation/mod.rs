@@ -60,12 +60,14 @@ pub struct TraceContext {
     pub flags: TraceFlags,
     /// Vendors' state; empty if there is none.
     pub state: TraceState,
+    /// The caller left sampling to whoever reads this, as B3 does without a state: the flags say nothing of it.
+    pub deferred: bool,
 }
 
 impl TraceContext {
     /// A context without vendors' state.
     pub fn new(trace_id: TraceId, span_id: SpanId, flags: TraceFlags) -> TraceContext {
-        TraceContext { trace_id, span_id, flags, state: TraceState::default() }
+        TraceContext { trace_id, span_id, flags, state: TraceState::default(), deferred: false }
     }
 
     /// Reads the caller's context: all values of `traceparent` and all of `tracestate`, in the order received.
