@@ -128,7 +128,7 @@ fn content(
     }
     out.count(12, events.dropped);
     for Link { context } in links.kept {
-        let TraceContext { trace_id, span_id, flags, state } = context;
+        let TraceContext { trace_id, span_id, flags, state, .. } = context;
         let mut message = Message::default();
         message.bytes(1, &trace_id.bytes());
         message.bytes(2, &span_id.bytes());
