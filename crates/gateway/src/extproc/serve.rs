@@ -10,7 +10,8 @@ use super::ExtProcDoor;
 use super::service::Processor;
 use crate::connection::{self, ConnectionLimits};
 
-/// `envoy.service.ext_proc.v3` with everything that it imports, for reflection.
+/// `envoy.service.ext_proc.v3` with everything that it imports, for reflection: what `protoc --include_imports
+/// --descriptor_set_out` makes of the protocol files that the crate `envoy-types` ships.
 const DESCRIPTORS: &[u8] = include_bytes!("external_processor.bin");
 
 /// Room in a message beside the body: heads, metadata.
