@@ -27,7 +27,7 @@ const RING: usize = SCALES[2];
 
 /// What a window's sum over `features` features is multiplied by.
 ///
-/// Up to [`SATURATION`] it is one over their root, as if features were independent. They are not: in a long text of a kind that training did
+/// Up to `SATURATION` it is one over their root, as if features were independent. They are not: in a long text of a kind that training did
 /// not have (another language, a table, markup) they lean to one side together, and over the root the sum of many would grow without bound.
 /// Past it the norm falls with the number itself, which makes the score a mean.
 #[inline]
