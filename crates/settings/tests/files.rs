@@ -50,7 +50,7 @@ fn the_reference_shows_every_key() {
     let schema = settings::schema();
     let mut keys = Vec::new();
     collect_keys(&schema, &mut keys);
-    // Known words of later versions, and of listeners, which answer "not available in this version".
+    // Known words of later versions, which answer "not available in this version".
     let later = ["similarity", "language", "difficulty", "classifier", "rates"];
     for key in keys.into_iter().filter(|key| !later.contains(&key.as_str())) {
         let written = [format!("{key}:"), format!("{key} "), format!(": {key}")];

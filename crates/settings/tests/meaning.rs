@@ -208,6 +208,22 @@ fn listeners_and_who_asked_for_them() {
 }
 
 #[test]
+fn certificates_of_every_listener() {
+    let tls = "tls: { certificate_file: c.pem, key_file: k.pem, ca_file: a.pem }";
+    let yaml = format!(
+        "listen: {{ http: {{ {tls} }}, metrics: {{ {tls} }}, admin: {{ {tls} }}, extproc: {{ {tls} }} }}"
+    );
+    let listen = loaded(&yaml).settings.listen;
+    let (admin, extproc) = (listen.admin.expect("admin").listener, listen.extproc.expect("extproc").listener);
+    for listener in [listen.http.expect("http"), listen.metrics.expect("metrics"), admin, extproc] {
+        let tls = listener.tls.expect("certificates");
+        assert_eq!(tls.certificate_file.to_str(), Some("c.pem"));
+        assert_eq!(tls.key_file.to_str(), Some("k.pem"));
+        assert_eq!(tls.client_authorities_file.as_deref().and_then(std::path::Path::to_str), Some("a.pem"));
+    }
+}
+
+#[test]
 fn keys_are_hashes_and_their_models_are_found() {
     let hash = "9F86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
     let yaml = format!(

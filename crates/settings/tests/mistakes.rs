@@ -66,11 +66,35 @@ fn a_wider_bind_needs_a_decision() {
     assert!(admin.contains("needs a token"), "{admin}");
 }
 
+/// Strangers have no certificate that the authority signed.
+#[test]
+fn client_certificates_are_a_decision_too() {
+    let certificates = "certificate_file: c.pem, key_file: k.pem";
+    let wide = |tls: &str| format!("listen: {{ http: {{ address: '0.0.0.0:8443', tls: {{ {tls} }} }} }}");
+    let mutual = wide(&format!("{certificates}, ca_file: a.pem"));
+    assert!(load(Source::Text { name: "t".into(), yaml: mutual }, &[], &Environment::default()).is_ok());
+    assert!(message(&wide(certificates)).contains("can be reached from other machines"));
+}
+
+#[test]
+fn a_listener_needs_its_certificate_and_key() {
+    for door in ["http", "metrics", "admin", "extproc"] {
+        let tls = |keys: &str| message(&format!("listen: {{ {door}: {{ tls: {{ {keys} }} }} }}"));
+        let without_key = tls("certificate_file: c.pem");
+        assert!(without_key.starts_with(&format!("listen.{door}.tls.key_file: missing")), "{without_key}");
+        let without_certificate = tls("key_file: k.pem");
+        let expected = format!("listen.{door}.tls.certificate_file: missing");
+        assert!(without_certificate.starts_with(&expected), "{without_certificate}");
+        let empty = tls("certificate_file: '', key_file: k.pem");
+        assert!(empty.starts_with(&format!("listen.{door}.tls.certificate_file: empty")), "{empty}");
+        let unknown = tls("certificate_file: c.pem, key_file: k.pem, certificate: c.pem");
+        assert!(unknown.starts_with(&format!("listen.{door}.tls.certificate")), "{unknown}");
+    }
+}
+
 #[test]
 fn what_is_not_there_yet_says_so() {
     for yaml in [
-        "listen: { extproc: { tls: { certificate: a } } }",
-        "listen: { http: { address: '127.0.0.1:8080', tls: { certificate: a } } }",
         "signals: [{ name: s, similarity: { any: [a] } }]",
         "signals: [{ name: s, language: { any: [de] } }]",
         "cache: { backend: qdrant }",

@@ -21,7 +21,7 @@ pub struct Access {
 /// Who may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessMode {
-    /// Nobody said; every listener is on loopback, and everybody there may call.
+    /// Nobody said; every listener is on loopback or asks for a client certificate, and everybody there may call.
     Loopback,
     /// The file says `open`.
     Open,

@@ -19,7 +19,7 @@ pub(crate) struct Listen {
     /// The admin API. Changes need its token.
     #[schemars(extend("default" = defaults::ADMIN_ADDRESS))]
     pub admin: Option<Listener>,
-    /// Envoy external processing (`ext_proc` v3) over gRPC in the clear, with gRPC health and reflection.
+    /// Envoy external processing (`ext_proc` v3) over gRPC, with gRPC health and reflection.
     #[schemars(extend("default" = defaults::EXTPROC_ADDRESS))]
     pub extproc: Option<ExtProcListener>,
 }
@@ -42,8 +42,8 @@ pub(crate) enum ExtProcListener {
 pub(crate) struct ExtProcBlock {
     /// `host:port`; the host is an IP address or `localhost`.
     pub address: Option<String>,
-    /// Certificates of this listener. Not available in this version.
-    pub tls: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Certificates of this listener; with them it speaks TLS and nothing else.
+    pub tls: Option<ListenerTls>,
     /// How long a decision may take once the request's body is there, in milliseconds; the request is refused after that.
     /// It has to stay under Envoy's `message_timeout`, which is 200 ms unless Envoy's configuration says otherwise.
     #[schemars(range(min = 1, max = 600000), extend("default" = defaults::DECISION_TIMEOUT_MS))]
@@ -84,8 +84,23 @@ pub(crate) struct ListenerBlock {
     pub address: Option<String>,
     /// The token that changes through the admin API need.
     pub token: Option<Secret>,
-    /// Certificates of this listener. Not available in this version.
-    pub tls: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Certificates of this listener; with them it speaks TLS and nothing else.
+    pub tls: Option<ListenerTls>,
+}
+
+/// Certificates of a listener. The files are read at the start and at each reload.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListenerTls {
+    /// The file of the listener's certificate, in PEM, with the certificates between it and its authority.
+    #[schemars(required)]
+    pub certificate_file: Option<String>,
+    /// The file of the certificate's key, in PEM, not encrypted.
+    #[schemars(required)]
+    pub key_file: Option<String>,
+    /// The file of the authorities, in PEM, by one of which a client's certificate has to be signed (mutual TLS). Left out:
+    /// clients need no certificate.
+    pub ca_file: Option<String>,
 }
 
 /// Who may call, and how much.

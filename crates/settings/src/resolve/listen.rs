@@ -1,10 +1,11 @@
 //! Where the router listens, and that nobody is let in by accident.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::net;
 use crate::check::access::AccessMode;
-use crate::check::listen::{Admin, ExtProc, Listen, Listener, OnUnroutable};
+use crate::check::listen::{Admin, ExtProc, Listen, Listener, OnUnroutable, ServerTls};
 use crate::defaults;
 use crate::raw::access as raw;
 use crate::report::Report;
@@ -18,11 +19,17 @@ pub(super) fn resolve(raw: raw::Listen, mode: AccessMode, report: &mut Report) -
     if http.is_none() && extproc.is_none() && report.is_clean() {
         report.warn("listen.http", "the HTTP door and ExtProc are off, so there is no way in for requests");
     }
-    let envoy = extproc.map(|extproc| extproc.listener);
-    for (listener, name) in [(http, "http"), (metrics, "metrics"), (admin, "admin"), (envoy, "extproc")] {
+    let envoy = extproc.as_ref().map(|extproc| &extproc.listener);
+    let listeners = [
+        (http.as_ref(), "http"),
+        (metrics.as_ref(), "metrics"),
+        (admin.as_ref(), "admin"),
+        (envoy, "extproc"),
+    ];
+    for (listener, name) in listeners {
         guard(listener, name, mode, report);
     }
-    if admin.is_some_and(|admin| !admin.address.ip().is_loopback()) && token.is_none() {
+    if admin.as_ref().is_some_and(|admin| !admin.address.ip().is_loopback()) && token.is_none() {
         let message =
             "the admin API can change the router: off loopback it needs a token (`admin: {address, token}`)";
         report.error("listen.admin", message);
@@ -56,14 +63,14 @@ fn extproc(raw: Option<raw::ExtProcListener>, report: &mut Report) -> Option<Ext
 }
 
 /// Refuses a listener that strangers could reach without anybody having decided so.
-fn guard(listener: Option<Listener>, name: &str, mode: AccessMode, report: &mut Report) {
+fn guard(listener: Option<&Listener>, name: &str, mode: AccessMode, report: &mut Report) {
     let Some(listener) = listener else { return };
-    if listener.address.ip().is_loopback() || mode != AccessMode::Loopback {
+    if !listener.is_open_to_strangers() || mode != AccessMode::Loopback {
         return;
     }
     let message = format!(
         "{} can be reached from other machines, and nobody is asked for a key: add `access.keys`, write `access: open` to \
-         let everybody in, or listen on 127.0.0.1",
+         let everybody in, ask for client certificates (`tls.ca_file`), or listen on 127.0.0.1",
         listener.address
     );
     report.error(&format!("listen.{name}"), message);
@@ -84,18 +91,13 @@ fn listener(
     report: &mut Report,
 ) -> (Option<Listener>, Option<Secret>) {
     let path = format!("listen.{name}");
-    let (written, token) = match raw {
+    let (written, token, tls) = match raw {
         Some(ref off) if is_off(off) => return (None, None),
-        None | Some(raw::Listener::Switch(_)) => (None, None),
-        Some(raw::Listener::Address(text)) => (Some(text), None),
+        None | Some(raw::Listener::Switch(_)) => (None, None, None),
+        Some(raw::Listener::Address(text)) => (Some(text), None, None),
         Some(raw::Listener::Block(block)) => {
-            if block.tls.is_some() {
-                report.error(
-                    &format!("{path}.tls"),
-                    "TLS on listeners is not available in this version; put a proxy in front",
-                );
-            }
-            (block.address, block.token.filter(|token| !token.reveal().is_empty()))
+            let token = block.token.filter(|token| !token.reveal().is_empty());
+            (block.address, token, block.tls.and_then(|tls| certificates(tls, &path, report)))
         }
     };
     if token.is_some() && name != "admin" {
@@ -103,10 +105,25 @@ fn listener(
     }
     let explicit = written.is_some();
     match net::socket(written.as_deref().unwrap_or(default)) {
-        Ok(address) => (Some(Listener { address, explicit }), token),
+        Ok(address) => (Some(Listener { address, explicit, tls }), token),
         Err(message) => {
             report.error(&path, message);
             (None, token)
         }
     }
+}
+
+/// The files by name; what is in them is seen when the listener is opened. A missing name is reported by the shape.
+fn certificates(raw: raw::ListenerTls, path: &str, report: &mut Report) -> Option<ServerTls> {
+    let mut file = |key: &str, written: Option<String>| {
+        let written = written?;
+        if written.trim().is_empty() {
+            report.error(&format!("{path}.tls.{key}"), "empty: expected the path of a file");
+        }
+        Some(PathBuf::from(written))
+    };
+    let certificate = file("certificate_file", raw.certificate_file);
+    let key = file("key_file", raw.key_file);
+    let client_authorities_file = file("ca_file", raw.ca_file);
+    Some(ServerTls { certificate_file: certificate?, key_file: key?, client_authorities_file })
 }
