@@ -1,13 +1,13 @@
-//! Connections of every door: accept, HTTP/1.1 or HTTP/2 by prior knowledge, limits, and an orderly end.
+//! Connections of every door: accept, TLS where the listener has it, HTTP/1.1 or HTTP/2, limits, and an orderly end.
 //!
 //! Invariant: a connection holds one of a bounded number of places, and ends by itself if no request comes in time, or at once
-//! if all places are taken and somebody else comes ([`crowd`]).
+//! if all places are taken and somebody else comes ([`crowd`]). A handshake has no time and no place of its own.
 
 mod crowd;
 mod write_patience;
 
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,11 +17,16 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Sleep;
+use tokio_rustls::TlsAcceptor;
 use tower_service::Service;
 use write_patience::WritePatience;
+
+use crate::listener::Listener;
 
 /// Where a request's connection comes from; an extension of every request.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +37,7 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 pub(crate) struct ConnectionLimits {
     /// Most connections at once. A further one takes the place of one that has no request in progress, or waits.
     pub(crate) connections: usize,
-    /// How long a request's head may take, and how long a connection may stay without one.
+    /// How long a request's head may take, and how long a connection may stay without one, its handshake included.
     pub(crate) head_timeout: Duration,
     /// Largest head that is parsed, in bytes.
     pub(crate) header_bytes: usize,
@@ -65,11 +70,12 @@ const MIN_HEAD_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Serves until `shutdown` completes, then lets answers in progress end for the drain time and closes the rest.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     router: Router,
     limits: ConnectionLimits,
     shutdown: impl Future<Output = ()>,
 ) {
+    let Listener { tcp: listener, tls } = listener;
     let crowd = Crowd::new(limits.connections);
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -84,8 +90,12 @@ pub(crate) async fn serve(
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let (router, stopping) = (router.clone(), stopping.clone());
-        connections.spawn(connection(stream, peer, member, router, limits, stopping));
+        let connection =
+            Connection { peer, member, router: router.clone(), limits, stopping: stopping.clone() };
+        match &tls {
+            None => connections.spawn(connection.plain(stream)),
+            Some(tls) => connections.spawn(connection.encrypted(stream, tls.acceptor())),
+        };
     }
     drop(listener);
     stop.send_replace(true);
@@ -102,55 +112,89 @@ async fn accept(listener: &TcpListener, crowd: &Arc<Crowd>) -> Option<(TcpStream
     Some((stream, peer, member))
 }
 
-async fn connection(
-    stream: TcpStream,
+/// One connection, but for its bytes.
+struct Connection {
     peer: SocketAddr,
     member: Member,
     router: Router,
     limits: ConnectionLimits,
-    mut stopping: watch::Receiver<bool>,
-) {
+    stopping: watch::Receiver<bool>,
+}
+
+impl Connection {
+    async fn plain(self, stream: TcpStream) {
+        let patience = pin!(tokio::time::sleep(self.limits.head_timeout));
+        self.serve(ready(stream), patience).await;
+    }
+
+    async fn encrypted(mut self, stream: TcpStream, acceptor: TlsAcceptor) {
+        let mut patience = pin!(tokio::time::sleep(self.limits.head_timeout));
+        let handshake = acceptor.accept(ready(stream));
+        let shaken = tokio::select! {
+            shaken = handshake => shaken,
+            () = patience.as_mut() => return,
+            () = self.member.told_to_leave() => return,
+            _ = self.stopping.wait_for(|stopped| *stopped) => return,
+        };
+        match shaken {
+            Ok(stream) => self.serve(stream, patience).await,
+            // Everybody who scans ports would fill the log with anything louder.
+            Err(error) => tracing::debug!(peer = %self.peer, "TLS handshake failed: {error}"),
+        }
+    }
+
+    /// Serves until the end; without a request before `patience` is over, until then.
+    async fn serve(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        mut patience: Pin<&mut Sleep>,
+    ) {
+        let Connection { peer, member, router, limits, mut stopping } = self;
+        let service = service_fn(|mut request: http::Request<Incoming>| {
+            let busy = member.request();
+            request.extensions_mut().insert(Peer(peer));
+            let mut router = router.clone();
+            async move { router.call(request).await.map(|answer| answer.map(|body| busy.until_end_of(body))) }
+        });
+        let builder = protocol(&limits);
+        let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let mut impatient = true;
+        let limit = loop {
+            tokio::select! {
+                // An error here is a client that broke the protocol or went away: nobody is left to tell.
+                _ = serving.as_mut() => return,
+                // The protocol's own timeout starts only once its version is known.
+                () = patience.as_mut(), if impatient => {
+                    if !member.has_asked() {
+                        return;
+                    }
+                    impatient = false;
+                }
+                () = member.told_to_leave() => {
+                    if !member.has_asked() {
+                        return;
+                    }
+                    // The end of its last answer may still be on its way out.
+                    break LEAVING_LIMIT;
+                }
+                // The listener itself limits how long its connections take to end.
+                _ = stopping.wait_for(|stopped| *stopped) => break Duration::MAX,
+            }
+        };
+        serving.as_mut().graceful_shutdown();
+        let ended = tokio::time::timeout(limit, serving.as_mut()).await;
+        // A request that came in before the client knew is answered.
+        if ended.is_err() && member.is_busy() {
+            let _ = serving.await;
+        }
+    }
+}
+
+/// A stream as it is served: without waits of its own, and with an end to those for the peer.
+fn ready(stream: TcpStream) -> WritePatience<TcpStream> {
     // Without it a small frame may wait for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|mut request: http::Request<Incoming>| {
-        let busy = member.request();
-        request.extensions_mut().insert(Peer(peer));
-        let mut router = router.clone();
-        async move { router.call(request).await.map(|answer| answer.map(|body| busy.until_end_of(body))) }
-    });
-    let builder = protocol(&limits);
-    let mut serving =
-        pin!(builder.serve_connection(TokioIo::new(WritePatience::new(stream, WRITE_PATIENCE)), service));
-    let mut patience = pin!(tokio::time::sleep(limits.head_timeout));
-    let mut impatient = true;
-    let limit = loop {
-        tokio::select! {
-            // An error here is a client that broke the protocol or went away: nobody is left to tell.
-            _ = serving.as_mut() => return,
-            // The protocol's own timeout starts only once its version is known.
-            () = patience.as_mut(), if impatient => {
-                if !member.has_asked() {
-                    return;
-                }
-                impatient = false;
-            }
-            () = member.told_to_leave() => {
-                if !member.has_asked() {
-                    return;
-                }
-                // The end of its last answer may still be on its way out.
-                break LEAVING_LIMIT;
-            }
-            // The listener itself limits how long its connections take to end.
-            _ = stopping.wait_for(|stopped| *stopped) => break Duration::MAX,
-        }
-    };
-    serving.as_mut().graceful_shutdown();
-    let ended = tokio::time::timeout(limit, serving.as_mut()).await;
-    // A request that came in before the client knew is answered.
-    if ended.is_err() && member.is_busy() {
-        let _ = serving.await;
-    }
+    WritePatience::new(stream, WRITE_PATIENCE)
 }
 
 fn protocol(limits: &ConnectionLimits) -> auto::Builder<TokioExecutor> {

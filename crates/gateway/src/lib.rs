@@ -18,5 +18,7 @@ pub mod extproc;
 pub mod http;
 pub mod in_flight;
 pub mod limits;
+pub mod listener;
 pub mod metrics;
+pub mod tls;
 pub mod tracing_policy;

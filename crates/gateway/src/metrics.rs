@@ -10,9 +10,9 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use http::{HeaderMap, StatusCode, header};
-use tokio::net::TcpListener;
 
 use crate::connection::{self, ConnectionLimits};
+use crate::listener::Listener;
 
 /// The format of an exposition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +36,13 @@ const LIMITS: ConnectionLimits = ConnectionLimits {
 };
 
 /// Serves on a bound listener until `shutdown` completes.
-pub async fn serve_metrics(listener: TcpListener, render: RenderMetrics, shutdown: impl Future<Output = ()>) {
+pub async fn serve_metrics(
+    listener: impl Into<Listener>,
+    render: RenderMetrics,
+    shutdown: impl Future<Output = ()>,
+) {
     let router = Router::new().route("/metrics", get(metrics)).fallback(not_found).with_state(render);
-    connection::serve(listener, router, LIMITS, shutdown).await;
+    connection::serve(listener.into(), router, LIMITS, shutdown).await;
 }
 
 async fn metrics(State(render): State<RenderMetrics>, headers: HeaderMap) -> impl IntoResponse {

@@ -19,10 +19,10 @@ use axum::{Json, Router, middleware};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tokio::net::TcpListener;
 
 use crate::connection::{self, ConnectionLimits};
 use crate::in_flight::InFlight;
+use crate::listener::Listener;
 use crate::tracing_policy::TracingPolicy;
 
 /// What the admin door works with.
@@ -100,8 +100,12 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 type Door = State<Arc<AdminDoor>>;
 
 /// Serves on a bound listener until `shutdown` completes.
-pub async fn serve_admin(listener: TcpListener, door: Arc<AdminDoor>, shutdown: impl Future<Output = ()>) {
-    connection::serve(listener, router(door), LIMITS, shutdown).await;
+pub async fn serve_admin(
+    listener: impl Into<Listener>,
+    door: Arc<AdminDoor>,
+    shutdown: impl Future<Output = ()>,
+) {
+    connection::serve(listener.into(), router(door), LIMITS, shutdown).await;
 }
 
 fn router(door: Arc<AdminDoor>) -> Router {

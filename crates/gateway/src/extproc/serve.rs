@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::ExternalProcessorServer;
-use tokio::net::TcpListener;
 use tonic::service::Routes;
 
 use super::ExtProcDoor;
 use super::service::Processor;
 use crate::connection::{self, ConnectionLimits};
+use crate::listener::Listener;
 
 /// `envoy.service.ext_proc.v3` with everything that it imports, for reflection: what `protoc --include_imports
 /// --descriptor_set_out` makes of the protocol files that the crate `envoy-types` ships.
@@ -26,7 +26,7 @@ const SPARE_STREAMS: usize = 256;
 ///
 /// A sentence, when the descriptors for reflection cannot be read.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     door: Arc<ExtProcDoor>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), String> {
@@ -59,6 +59,6 @@ pub async fn serve(
         health.set_not_serving::<ExternalProcessorServer<Processor>>().await;
         health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
     };
-    connection::serve(listener, routes.prepare().into_axum_router(), limits, shutdown).await;
+    connection::serve(listener.into(), routes.prepare().into_axum_router(), limits, shutdown).await;
     Ok(())
 }
