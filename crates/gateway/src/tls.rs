@@ -62,7 +62,7 @@ pub enum TlsError {
         reason: String,
     },
     /// The TLS library refuses its own defaults.
-    #[error("TLS cannot be set up: {0}")]
+    #[error("certificate_file: TLS cannot be set up: {0}")]
     Library(#[from] rustls::Error),
 }
 

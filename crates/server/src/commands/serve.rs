@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gateway::listener::Listener;
 use settings::{Environment, Loaded, Origin, Winner, render};
 use telemetry::AccessLines;
 use tokio::net::TcpListener;
@@ -45,30 +46,31 @@ pub(crate) async fn serve(
     let settings = application.settings();
     let (closing, _) = watch::channel(());
     let mut tasks = tokio::task::JoinSet::new();
-    let http = match (http, settings.listen.http) {
+    let over = |door: &str, tcp| Listener { tcp, tls: application.certificates.of(door) };
+    let http = match (http, &settings.listen.http) {
         (None, Some(setting)) => Some(doors::bind("http", setting.address).await.map_err(Failure::Running)?),
         (open, _) => open,
     };
     if let Some(listener) = http {
         let door = Arc::new(doors::http(application, &settings).map_err(Failure::Running)?);
-        tasks.spawn(gateway::http::serve(listener, door, closed(&closing)));
+        tasks.spawn(gateway::http::serve(over("http", listener), door, closed(&closing)));
     }
-    if let Some(setting) = settings.listen.extproc
+    if let Some(setting) = &settings.listen.extproc
         && let Some(listener) =
-            doors::bind_optional("extproc", Some(setting.listener)).await.map_err(Failure::Running)?
+            doors::bind_optional("extproc", Some(&setting.listener)).await.map_err(Failure::Running)?
     {
         let door = Arc::new(doors::extproc(application, &settings, setting));
-        tasks.spawn(doors::serve_extproc(listener, door, closed(&closing)));
+        tasks.spawn(doors::serve_extproc(over("extproc", listener), door, closed(&closing)));
     }
-    let metrics = settings.listen.metrics.filter(|_| settings.observability.metrics.enabled);
+    let metrics = settings.listen.metrics.as_ref().filter(|_| settings.observability.metrics.enabled);
     if let Some(listener) = doors::bind_optional("metrics", metrics).await.map_err(Failure::Running)? {
-        tasks.spawn(doors::serve_metrics(listener, application, closed(&closing)));
+        tasks.spawn(doors::serve_metrics(over("metrics", listener), application, closed(&closing)));
     }
     if let Some(admin) = &settings.listen.admin
         && let Some(listener) =
-            doors::bind_optional("admin", Some(admin.listener)).await.map_err(Failure::Running)?
+            doors::bind_optional("admin", Some(&admin.listener)).await.map_err(Failure::Running)?
     {
-        tasks.spawn(doors::serve_admin(listener, application, admin, closed(&closing)));
+        tasks.spawn(doors::serve_admin(over("admin", listener), application, admin, closed(&closing)));
     }
     end.await;
     let again = asked_to_end();

@@ -14,6 +14,7 @@ use settings::{Environment, Loaded, Settings, Source};
 use telemetry::metrics::Metrics;
 use telemetry::{AccessLines, Exits};
 
+use super::certificates::DoorCertificates;
 use super::{Resources, doors, exits, policy};
 
 /// How long undelivered traces are waited for at the end.
@@ -27,6 +28,8 @@ pub(crate) struct Application {
     pub(crate) tracing: Arc<ArcSwap<TracingPolicy>>,
     /// Who may call.
     pub(crate) access: Arc<ArcSwap<Access>>,
+    /// What the doors show to who connects over TLS.
+    pub(crate) certificates: DoorCertificates,
     /// What outlives a reload.
     pub(crate) resources: Resources,
     /// Where records go.
@@ -53,7 +56,7 @@ impl Application {
     ///
     /// # Errors
     ///
-    /// A sentence, when an exporter cannot be set up.
+    /// A sentence, when an exporter cannot be set up or a certificate cannot be used.
     pub(crate) fn build(
         loaded: Loaded,
         source: Source,
@@ -61,6 +64,7 @@ impl Application {
         access_lines: AccessLines,
     ) -> Result<Application, String> {
         let Loaded { settings, version, .. } = loaded;
+        let certificates = DoorCertificates::read(&settings.listen)?;
         let resources = Resources::new(&settings);
         let policy = policy::build(&settings, &version)?;
         let metrics = exits::metrics(&settings, &policy);
@@ -69,6 +73,7 @@ impl Application {
             pipeline: Arc::new(ArcSwap::from_pointee(super::pipeline(policy, &resources))),
             tracing: Arc::new(ArcSwap::from_pointee(exits::tracing_policy(&settings))),
             access: Arc::new(ArcSwap::from_pointee(doors::access(&settings))),
+            certificates,
             resources,
             exits: Arc::new(exits),
             metrics,
@@ -92,11 +97,11 @@ impl Application {
         }
     }
 
-    /// Reads the settings again and swaps what can be swapped. A bad file changes nothing.
+    /// Reads the settings and the certificates again and swaps what can be swapped. A bad file changes nothing.
     ///
     /// # Errors
     ///
-    /// All that is wrong with the file, as `validate` would say it.
+    /// All that is wrong with the file, as `validate` would say it, or a certificate that cannot be used.
     pub(crate) fn reload(&self) -> Result<Reloaded, String> {
         // Held until the end: two reloads at once would leave a mixture, or the older of two files in force.
         let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,6 +110,7 @@ impl Application {
             .map_err(|problems| problems.to_string())?;
         let policy = policy::build(&loaded.settings, &loaded.version)?;
         self.refuse_danger(&loaded)?;
+        self.certificates.read_again(&loaded.settings.listen)?.show();
         if *self.pipeline.load().policy.version == *loaded.version {
             return Ok(Reloaded::Unchanged);
         }
@@ -125,12 +131,12 @@ impl Application {
     fn refuse_danger(&self, loaded: &Loaded) -> Result<(), String> {
         let new = &loaded.settings;
         let listen = &self.started_with.listen;
-        let bound = [listen.http, listen.extproc.map(|extproc| extproc.listener)];
+        let bound = [listen.http.as_ref(), listen.extproc.as_ref().map(|extproc| &extproc.listener)];
         let wide = bound
             .into_iter()
             .flatten()
-            .map(|listener| listener.address)
-            .find(|address| !address.ip().is_loopback());
+            .find(|listener| listener.is_open_to_strangers())
+            .map(|listener| listener.address);
         if let (Some(address), AccessMode::Loopback) = (wide, new.access.mode) {
             return Err(format!(
                 "{}: it asks nobody for a key, and the router listens on {address}, which other machines can reach; \

@@ -9,10 +9,11 @@ use gateway::admin::AdminDoor;
 use gateway::extproc::{ExtProcDoor, Names, OnUnroutable};
 use gateway::http::{HttpDoor, Service};
 use gateway::limits::Limits;
+use gateway::listener::Listener;
 use gateway::metrics::{MetricsFormat, RenderMetrics};
 use settings::Settings;
 use settings::check::access::AccessMode;
-use settings::check::listen::{Admin, ExtProc, Listener};
+use settings::check::listen::{Admin, ExtProc, Listener as ListenerSetting};
 use telemetry::metrics::Format;
 use tokio::net::TcpListener;
 use trace::RecordSink;
@@ -81,7 +82,7 @@ pub(crate) fn http(application: &Application, settings: &Settings) -> Result<Htt
 }
 
 /// Envoy's door.
-pub(crate) fn extproc(application: &Application, settings: &Settings, extproc: ExtProc) -> ExtProcDoor {
+pub(crate) fn extproc(application: &Application, settings: &Settings, extproc: &ExtProc) -> ExtProcDoor {
     ExtProcDoor {
         pipeline: Arc::clone(&application.pipeline),
         sink: Arc::clone(&application.exits) as Arc<dyn RecordSink>,
@@ -143,7 +144,7 @@ pub(crate) async fn bind(door: &'static str, address: SocketAddr) -> Result<TcpL
 /// As [`bind`], if the address was written in the configuration.
 pub(crate) async fn bind_optional(
     door: &'static str,
-    listener: Option<Listener>,
+    listener: Option<&ListenerSetting>,
 ) -> Result<Option<TcpListener>, String> {
     let Some(listener) = listener else { return Ok(None) };
     match bind(door, listener.address).await {
@@ -158,7 +159,7 @@ pub(crate) async fn bind_optional(
 
 /// Serves the metrics.
 pub(crate) fn serve_metrics(
-    listener: TcpListener,
+    listener: Listener,
     application: &Application,
     closed: impl Future<Output = ()> + Send + 'static,
 ) -> impl Future<Output = ()> + Send + 'static {
@@ -174,7 +175,7 @@ pub(crate) fn serve_metrics(
 
 /// Serves the admin API.
 pub(crate) fn serve_admin(
-    listener: TcpListener,
+    listener: Listener,
     application: &Arc<Application>,
     admin: &Admin,
     closed: impl Future<Output = ()> + Send + 'static,
@@ -193,7 +194,7 @@ pub(crate) fn serve_admin(
 
 /// Serves Envoy.
 pub(crate) async fn serve_extproc(
-    listener: TcpListener,
+    listener: Listener,
     door: Arc<ExtProcDoor>,
     closed: impl Future<Output = ()> + Send + 'static,
 ) {

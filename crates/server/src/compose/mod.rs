@@ -1,6 +1,7 @@
 //! Composition: the only place that sees settings and builds what the other crates need from them.
 
 pub(crate) mod application;
+pub(crate) mod certificates;
 pub(crate) mod doors;
 pub(crate) mod exits;
 pub(crate) mod operations;
