@@ -3,6 +3,7 @@
 
 mod access;
 mod admin;
+mod authority;
 mod bad_input;
 mod classify;
 mod crowd;
@@ -15,3 +16,4 @@ mod secrets;
 mod service;
 mod streams;
 mod support;
+mod tls;

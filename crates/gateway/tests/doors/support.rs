@@ -11,6 +11,8 @@ use gateway::access::{Access, Network};
 use gateway::extproc::{ExtProcDoor, Names, OnUnroutable};
 use gateway::http::{HttpDoor, Limits, Service};
 use gateway::in_flight::InFlight;
+use gateway::listener::Listener;
+use gateway::tls::Tls;
 use gateway::tracing_policy::TracingPolicy;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -39,6 +41,7 @@ pub(crate) struct Setup {
     pub(crate) ready: Result<(), String>,
     pub(crate) on_unroutable: OnUnroutable,
     pub(crate) decision_timeout: Duration,
+    pub(crate) tls: Option<Arc<Tls>>,
 }
 
 /// A running router.
@@ -214,6 +217,7 @@ impl Setup {
             tracing: TracingPolicy::default(),
             ready: Ok(()),
             on_unroutable: OnUnroutable::Refuse,
+            tls: None,
             decision_timeout: Duration::from_secs(10),
         }
     }
@@ -257,6 +261,7 @@ impl Setup {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
+        let listener = Listener { tcp: listener, tls: self.tls };
         let serving = tokio::spawn(gateway::http::serve(listener, Arc::new(door), async {
             let _ = stopped.await;
         }));

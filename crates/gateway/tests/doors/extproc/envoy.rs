@@ -16,6 +16,7 @@ use envoy_types::pb::envoy::service::ext_proc::v3::{
     ProcessingRequest, ProcessingResponse, ProtocolConfiguration,
 };
 use gateway::in_flight::InFlight;
+use gateway::listener::Listener;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -48,6 +49,18 @@ pub(super) struct Talk {
 
 impl Processor {
     pub(super) async fn start(setup: Setup) -> Processor {
+        let reach = async |address| {
+            Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
+        };
+        Processor::reached(setup, reach).await
+    }
+
+    /// Started, and reached as the test wants it.
+    pub(super) async fn reached(
+        mut setup: Setup,
+        reach: impl AsyncFnOnce(SocketAddr) -> Channel,
+    ) -> Processor {
+        let tls = setup.tls.take();
         let (door, kept) = setup.extproc();
         let in_flight = Arc::clone(&door.in_flight);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -57,9 +70,10 @@ impl Processor {
             let stopped = async {
                 let _ = stopped.await;
             };
+            let listener = Listener { tcp: listener, tls };
             gateway::extproc::serve(listener, Arc::new(door), stopped).await.unwrap();
         });
-        let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+        let channel = reach(address).await;
         Processor { channel, kept, in_flight, _stop: stop, _serving: serving }
     }
 

@@ -4,3 +4,4 @@ mod envoy;
 mod modes;
 mod order;
 mod services;
+mod tls;
