@@ -26,5 +26,6 @@ mod prometheus;
 mod propagation;
 mod samples;
 mod settings;
+mod tls;
 mod trace_context;
 mod trees;

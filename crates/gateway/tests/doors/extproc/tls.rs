@@ -7,9 +7,9 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::envoy::Processor;
+use super::envoy::{Processor, replaced};
 use crate::authority::{Authority, Leaf};
-use crate::support::{Setup, policy};
+use crate::support::{Setup, chat, policy};
 
 fn setup(authority: &Authority, clients: Option<&Authority>) -> Setup {
     let mut setup = Setup::new(policy(([10, 0, 0, 1], 1).into(), ([10, 0, 0, 2], 1).into()));
@@ -40,8 +40,12 @@ async fn the_processor_is_reached_over_tls() {
     let authority = Authority::new();
     let processor = started(&authority, None, None).await;
     health(&processor).await.unwrap();
-    let talk = processor.talk(BodySendMode::Buffered, BodySendMode::Streamed).await;
-    drop(talk);
+    let mut talk = processor.talk(BodySendMode::Buffered, BodySendMode::Streamed).await;
+    talk.head(&[]).await;
+    talk.request_head().await;
+    talk.chat(&chat("write a haiku")).await;
+    let common = talk.request_body().await;
+    assert!(replaced(&common).is_some(), "{common:?}");
 }
 
 #[tokio::test]
