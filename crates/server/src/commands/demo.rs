@@ -63,7 +63,7 @@ async fn demo(options: &Demo) -> Result<(), Failure> {
                 let door = envoy.as_ref().map_or(listen, |envoy| envoy.address);
                 let tour = tour_through(&application, listen, door, options.once).await;
                 if !options.once && tour.is_ok() {
-                    say(&requests::invitation(door));
+                    say(&requests::invitation(door, listen));
                 }
                 tour.map(|()| envoy)
             }
