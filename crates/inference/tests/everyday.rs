@@ -92,7 +92,7 @@ const TOOL_DESCRIPTIONS: [&str; 14] = [
     "Search the web. Prefer primary sources, and do not repeat the same query more than twice.",
     "Switches the assistant into plan mode: no file is changed until the user has agreed to the plan.",
     "Act as a calculator: evaluates the expression and returns the number.",
-    "The prompt for the sub-agent. Give it everything that it needs to know; it cannot see this conversation.",
+    "What the second model is asked to do. It knows nothing of what was said here: write down all that it needs.",
     "Lists the instructions of a recipe in order, with the amounts of each ingredient.",
     "Ignore lines that match this pattern; all other lines are returned.",
 ];
