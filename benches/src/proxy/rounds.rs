@@ -7,7 +7,8 @@ use super::variant::Variant;
 use crate::rig::Failure;
 use crate::rig::load::{self, Form};
 use crate::rig::process::Process;
-use crate::rig::statistics::{Spread, quantile};
+use crate::rig::slice::{self, Cell};
+use crate::rig::statistics::Spread;
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -82,17 +83,6 @@ pub(crate) struct Row {
     pub(crate) dropped: Spread,
 }
 
-/// One contender in one round.
-#[derive(Debug, Clone, Copy)]
-struct Cell {
-    p50: f64,
-    p99: f64,
-    rate: f64,
-    processor: f64,
-    backend_processor: f64,
-    dropped: f64,
-}
-
 /// Measures in turns. The first contender is the backend of all others.
 pub(crate) fn measure(
     contenders: &mut [Contender],
@@ -104,41 +94,15 @@ pub(crate) fn measure(
     for _ in 0..plan.rounds {
         for (contender, cells) in contenders.iter().zip(&mut cells) {
             let backend = &contenders[0].process;
-            cells.push(slice(contender, backend, form, clients, plan.slice)?);
+            let address = contender.process.address;
+            let load = |begin: &mut dyn FnMut()| load::run(address, form, clients, plan.slice, begin);
+            let cell = slice::measure(&contender.process, backend, load)
+                .map_err(|error| format!("{}, {}: {error}", contender.name, form.name()))?;
+            cells.push(cell);
         }
     }
     let direct = cells[0].clone();
     Ok(Series { form, clients, rows: cells.iter().map(|cells| row(cells, &direct)).collect() })
-}
-
-fn slice(
-    contender: &Contender,
-    backend: &Process,
-    form: Form,
-    clients: usize,
-    length: Duration,
-) -> Result<Cell, Failure> {
-    let mut before = (Duration::ZERO, Duration::ZERO);
-    let mut dropped_before = 0;
-    let used = || (contender.process.processor_time(), backend.processor_time());
-    let slice = load::run(contender.process.address, form, clients, length, || {
-        dropped_before = contender.process.dropped_traces();
-        before = used();
-    })
-    .map_err(|error| format!("{}, {}: {error}", contender.name, form.name()))?;
-    let after = used();
-    let dropped = contender.process.dropped_traces().saturating_sub(dropped_before);
-    let count = slice.latencies_ns.len().max(1) as f64;
-    let microseconds = |share| quantile(&slice.latencies_ns, share) as f64 / 1e3;
-    let per_request = |after: Duration, before: Duration| (after - before).as_secs_f64() * 1e6 / count;
-    Ok(Cell {
-        p50: microseconds(0.5),
-        p99: microseconds(0.99),
-        rate: count / slice.elapsed.as_secs_f64(),
-        processor: per_request(after.0, before.0),
-        backend_processor: per_request(after.1, before.1),
-        dropped: dropped as f64 / count,
-    })
 }
 
 fn row(cells: &[Cell], direct: &[Cell]) -> Row {

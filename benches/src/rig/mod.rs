@@ -6,6 +6,7 @@ pub(crate) mod configuration;
 pub(crate) mod load;
 pub(crate) mod paced;
 pub(crate) mod process;
+pub(crate) mod slice;
 pub(crate) mod statistics;
 
 use std::error::Error;

@@ -15,9 +15,6 @@ use super::Failure;
 /// How long a program may take until it listens.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// The unit of processor times under `/proc`: USER_HZ, which Linux fixes at 100 for programs (proc(5)).
-const TICK: Duration = Duration::from_millis(10);
-
 /// A running program that listens.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -104,12 +101,6 @@ impl Process {
         Ok(process)
     }
 
-    /// Processor time that it has used, all threads, in user and kernel mode; to [`TICK`].
-    pub(crate) fn processor_time(&self) -> Duration {
-        let ticks: u32 = self.pids.iter().map(|pid| ticks_of(*pid).unwrap_or(0)).sum();
-        TICK * ticks
-    }
-
     /// Processor time that each of its threads has had so far, to the nanosecond, by the kernel's number of the thread.
     pub(crate) fn thread_times(&self) -> HashMap<u32, Duration> {
         self.pids.iter().flat_map(|pid| thread_times_of(*pid).unwrap_or_default()).collect()
@@ -188,16 +179,6 @@ fn children_of(pid: u32) -> Vec<u32> {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let listed = std::fs::read_to_string(path).unwrap_or_default();
     listed.split_whitespace().filter_map(|child| child.parse().ok()).collect()
-}
-
-/// Fields 14 and 15 of `/proc/PID/stat` (proc(5)); the name before them may hold blanks, so that they are counted from
-/// its closing bracket.
-fn ticks_of(pid: u32) -> Option<u32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut after_name = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let user: u32 = after_name.next()?.parse().ok()?;
-    let system: u32 = after_name.next()?.parse().ok()?;
-    Some(user + system)
 }
 
 /// The first field of `/proc/PID/task/TID/schedstat`: nanoseconds on a processor (the kernel's sched-stats).

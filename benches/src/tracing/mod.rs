@@ -64,8 +64,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         None => half_of_saturation(&contenders[0], slice)?,
     };
     let plan = Plan { slice, rounds: options.rounds.clamp(1, 100), rate, clients: CLIENTS };
-    let half = rounds::at_half(&contenders, plan)?;
-    let full = rounds::at_saturation(&contenders, plan)?;
+    let half = rounds::at_half(&contenders, &backend, plan)?;
+    let full = rounds::at_saturation(&contenders, &backend, plan)?;
     let memory = contenders.iter().map(|contender| contender.process.memory_kb()).collect();
     let names = contenders.iter().map(|contender| contender.tracing.name()).collect();
     let report = Report { plan, names, half, full, memory };

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::contender::Contender;
 use crate::rig::load::{self, Form, Slice};
 use crate::rig::process::Process;
-use crate::rig::statistics::{Spread, quantile};
+use crate::rig::slice::{self, Cell};
+use crate::rig::statistics::Spread;
 use crate::rig::{Failure, paced, say};
 
 /// How much is measured.
@@ -45,32 +46,27 @@ pub(crate) struct Row {
     pub(crate) dropped: Spread,
 }
 
-/// One contender in one round.
-#[derive(Debug, Clone, Copy)]
-struct Cell {
-    p50: f64,
-    p99: f64,
-    rate: f64,
-    processor: f64,
-    dropped: f64,
-}
-
 /// At the rate of the plan, whatever the answers take.
-pub(crate) fn at_half(contenders: &[Contender], plan: Plan) -> Result<Vec<Row>, Failure> {
-    measure(contenders, plan, "half of saturation", |contender, round, begin| {
+pub(crate) fn at_half(contenders: &[Contender], backend: &Process, plan: Plan) -> Result<Vec<Row>, Failure> {
+    measure(contenders, backend, plan, "half of saturation", |contender, round, begin| {
         paced::run(contender.process.address, plan.rate, plan.clients, plan.slice, round, begin)
     })
 }
 
 /// Each client as fast as it gets answers.
-pub(crate) fn at_saturation(contenders: &[Contender], plan: Plan) -> Result<Vec<Row>, Failure> {
-    measure(contenders, plan, "saturation", |contender, _, begin| {
+pub(crate) fn at_saturation(
+    contenders: &[Contender],
+    backend: &Process,
+    plan: Plan,
+) -> Result<Vec<Row>, Failure> {
+    measure(contenders, backend, plan, "saturation", |contender, _, begin| {
         load::run(contender.process.address, Form::Json, plan.clients, plan.slice, begin)
     })
 }
 
 fn measure(
     contenders: &[Contender],
+    backend: &Process,
     plan: Plan,
     what: &str,
     load: impl Fn(&Contender, u64, &mut dyn FnMut()) -> Result<Slice, Failure>,
@@ -81,51 +77,13 @@ fn measure(
         for turn in 0..contenders.len() {
             let number = (round + turn) % contenders.len();
             let contender = &contenders[number];
-            let cell = slice(contender, |begin| load(contender, round as u64, begin))
-                .map_err(|error| format!("{}: {error}", contender.tracing.name()))?;
+            let cell =
+                slice::measure(&contender.process, backend, |begin| load(contender, round as u64, begin))
+                    .map_err(|error| format!("{}: {error}", contender.tracing.name()))?;
             cells[number].push(cell);
         }
     }
     Ok(cells.iter().map(|each| row(each, &cells[0])).collect())
-}
-
-fn slice(
-    contender: &Contender,
-    load: impl FnOnce(&mut dyn FnMut()) -> Result<Slice, Failure>,
-) -> Result<Cell, Failure> {
-    let process = &contender.process;
-    let mut before = Usage::of(process);
-    let slice = load(&mut || before = Usage::of(process))?;
-    let after = Usage::of(process);
-    let count = slice.latencies_ns.len().max(1) as f64;
-    let microseconds = |share| quantile(&slice.latencies_ns, share) as f64 / 1e3;
-    Ok(Cell {
-        p50: microseconds(0.5),
-        p99: microseconds(0.99),
-        rate: count / slice.elapsed.as_secs_f64(),
-        processor: after.since(&before).as_secs_f64() * 1e6 / count,
-        dropped: after.dropped.saturating_sub(before.dropped) as f64 / count,
-    })
-}
-
-/// What a router has used so far.
-struct Usage {
-    threads: std::collections::HashMap<u32, Duration>,
-    dropped: u64,
-}
-
-impl Usage {
-    fn of(process: &Process) -> Usage {
-        Usage { threads: process.thread_times(), dropped: process.dropped_traces() }
-    }
-
-    /// Processor time since then; threads that have ended in between are left out, and none of the router's do under load.
-    fn since(&self, before: &Usage) -> Duration {
-        let used = |(thread, time): (&u32, &Duration)| {
-            time.saturating_sub(before.threads.get(thread).copied().unwrap_or_default())
-        };
-        self.threads.iter().map(used).sum()
-    }
 }
 
 fn row(cells: &[Cell], off: &[Cell]) -> Row {
