@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 /// Two readings no further apart than this count as one moment.
 const READ_TOGETHER: Duration = Duration::from_micros(20);
 
-/// How often the clocks are read again at most.
-const READINGS: usize = 3;
+/// How often the clocks are read at most.
+const READINGS: u32 = 4;
 
 /// When a request began, by both clocks. Times within a record are nanoseconds after it.
 #[derive(Clone, Copy, Debug)]
@@ -20,15 +20,14 @@ impl Clock {
     /// Starts now. The two clocks are read again where the thread was put aside between them: a busy machine takes
     /// milliseconds for that, by which this trace would lie beside those of other programs.
     pub fn start() -> Clock {
-        let mut clock = Clock { wall: SystemTime::now(), monotonic: Instant::now() };
-        for _ in 0..READINGS {
-            let before = clock.monotonic;
-            clock = Clock { wall: SystemTime::now(), monotonic: Instant::now() };
-            if clock.monotonic.saturating_duration_since(before) < READ_TOGETHER {
-                break;
+        let mut left = READINGS;
+        loop {
+            let clock = Clock { monotonic: Instant::now(), wall: SystemTime::now() };
+            left -= 1;
+            if left == 0 || clock.monotonic.elapsed() < READ_TOGETHER {
+                return clock;
             }
         }
-        clock
     }
 
     /// A clock that started at a known moment, for records that are replayed or written by hand.
